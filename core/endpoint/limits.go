@@ -1,5 +1,7 @@
 package endpoint
 
+import "time"
+
 const (
 	// MaxAddress bounds the text of an address in octets: a peer ID, a group
 	// prefix, a service name and a pipe ID fit several times.
@@ -10,4 +12,24 @@ const (
 
 	// maxService bounds the service name, which may be a whole URN.
 	maxService = 256
+
+	// defaultMaxLinks bounds open links, each of which costs a descriptor, a
+	// goroutine and some buffers.
+	defaultMaxLinks = 1024
+
+	// defaultIdle is how long an unused link stays open, as in JXSE 2.5.
+	defaultIdle = 15 * time.Minute
+
+	// dialTimeout bounds one attempt to open a link, as in JXSE 2.5.
+	dialTimeout = 10 * time.Second
+
+	// claimGrace is how long a link must have been silent before one from
+	// another place that only claims the same peer ID may take its traffic.
+	claimGrace = 30 * time.Second
+
+	// maxLoopback bounds the messages a peer has sent to itself and not yet handled.
+	maxLoopback = 1024
+
+	// maxPooledBuffer keeps rare huge messages from staying in memory.
+	maxPooledBuffer = 256 << 10
 )

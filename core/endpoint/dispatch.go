@@ -1,0 +1,246 @@
+package endpoint
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/message"
+)
+
+// Incoming is a message as a service gets it.
+type Incoming struct {
+	Message *message.Message // the handler's own; the address elements are gone
+
+	// From is the peer the message says it comes from: the one at the other
+	// end of the link, or the originator of a routed message. It is proven
+	// only if Link is, and the message was not routed.
+	From id.Peer
+
+	Source Address // of the last hop, or jxta:// of the originator of a routed message
+	Dest   Address // with service and parameter as the handler registered them
+	Link   Link    // the link it came on; nil for a datagram and for a message to oneself
+}
+
+// Handler takes a message. It is called on the goroutine that reads the link,
+// so messages of one link come in order, and the link is not read until the
+// handler returns. A handler that waits, in particular for an answer over the
+// same link, must do so on a goroutine of its own. ctx ends with the endpoint.
+type Handler func(ctx context.Context, in Incoming)
+
+// route is the key of the handler table.
+type route struct{ group, service, param string }
+
+const manglePrefix = "EndpointService:"
+
+// Scope is the endpoint as one group sees it: services registered or addressed
+// through it are those of the group. It is a value and needs no closing.
+type Scope struct {
+	e     *Endpoint
+	group id.Group
+}
+
+// Scope returns the view of a group.
+func (e *Endpoint) Scope(g id.Group) Scope { return Scope{e, g} }
+
+// Group returns the group of the view.
+func (s Scope) Group() id.Group { return s.group }
+
+// Peer returns the local peer's ID.
+func (s Scope) Peer() id.Peer { return s.e.cfg.Peer }
+
+// Endpoint returns the endpoint under the view.
+func (s Scope) Endpoint() *Endpoint { return s.e }
+
+// Handle registers the handler of a service and parameter; an empty parameter
+// means all that no other handler took. It returns a function that removes it,
+// after which no new call begins. The error wraps [ErrTaken].
+func (s Scope) Handle(service, param string, h Handler) (remove func(), err error) {
+	k := route{s.group.Unique(), service, param}
+	s.e.hmu.Lock()
+	defer s.e.hmu.Unlock()
+	if _, ok := s.e.handlers[k]; ok {
+		return nil, fmt.Errorf("endpoint: %w: %s/%s in group %s", ErrTaken, service, param, s.group)
+	}
+	s.e.handlers[k] = h
+	return func() {
+		s.e.hmu.Lock()
+		defer s.e.hmu.Unlock()
+		delete(s.e.handlers, k)
+	}, nil
+}
+
+// Send carries msg to a service of the group at a peer, over a link or by the
+// router; see [Endpoint.Send].
+func (s Scope) Send(ctx context.Context, p id.Peer, service, param string, msg *message.Message) error {
+	if s.group != s.e.cfg.Net {
+		service, param = s.mangle(service, param)
+	}
+	return s.e.Send(ctx, PeerAddress(p, service, param), msg)
+}
+
+// SendTo carries msg straight to a transport address, for peers whose ID is not
+// known yet. It dials if there is no link.
+func (s Scope) SendTo(ctx context.Context, addr Address, service, param string, msg *message.Message) error {
+	if s.group != id.WorldGroup {
+		service, param = s.mangle(service, param)
+	}
+	return s.e.Send(ctx, addr.With(service, param), msg)
+}
+
+// SendOn carries msg straight over a link.
+func (s Scope) SendOn(ctx context.Context, l Link, service, param string, msg *message.Message) error {
+	if s.group != id.WorldGroup {
+		service, param = s.mangle(service, param)
+	}
+	return s.e.SendOn(ctx, l, l.Remote().With(service, param), msg)
+}
+
+// Broadcast sends msg to a service of the group at every peer of the
+// neighbourhood; see [Endpoint.Broadcast].
+func (s Scope) Broadcast(ctx context.Context, service, param string, msg *message.Message) error {
+	if s.group != id.WorldGroup {
+		service, param = s.mangle(service, param)
+	}
+	return s.e.Broadcast(ctx, service, param, msg)
+}
+
+// mangle folds the group into service and parameter, as JXSE does wherever the
+// group of the service is not the group of the carrier.
+func (s Scope) mangle(service, param string) (string, string) {
+	if param != "" {
+		service += "/" + param
+	}
+	return manglePrefix + s.group.Unique(), service
+}
+
+// Deliver hands a message to the service its destination names. routed says
+// that it comes from the router, where an unmangled service is one of the net
+// group; from a transport it is one of the World group. It reports whether a
+// handler took it.
+func (e *Endpoint) Deliver(in Incoming, routed bool) bool {
+	k := route{service: in.Dest.Service, param: in.Dest.Param}
+	if g, ok := strings.CutPrefix(k.service, manglePrefix); ok {
+		k.group = g
+		k.service, k.param, _ = strings.Cut(k.param, "/")
+	} else if routed {
+		k.group = e.cfg.Net.Unique()
+	} else {
+		k.group = id.WorldGroup.Unique()
+	}
+	e.hmu.RLock()
+	h, ok := e.handlers[k]
+	if !ok && k.param != "" {
+		h, ok = e.handlers[route{k.group, k.service, ""}]
+	}
+	e.hmu.RUnlock()
+	if !ok {
+		e.stats.noListener.Add(1)
+		e.log.Debug("nobody listens", "group", k.group, "service", k.service, "param", k.param, "from", in.From.Short())
+		return false
+	}
+	e.stats.delivered.Add(1)
+	in.Dest.Service, in.Dest.Param = k.service, k.param
+	h(e.ctx, in)
+	return true
+}
+
+// parsedAddresses remembers the address texts of the last message of a link:
+// one link mostly carries the same ones.
+type parsedAddresses struct {
+	srcText, dstText string
+	src, dst         Address
+}
+
+func (p *parsedAddresses) source(b []byte) (Address, error) {
+	if string(b) == p.srcText {
+		return p.src, nil
+	}
+	a, err := ParseAddress(string(b))
+	if err == nil {
+		p.srcText, p.src = string(b), a
+	}
+	return a, err
+}
+
+func (p *parsedAddresses) dest(b []byte) (Address, error) {
+	if string(b) == p.dstText {
+		return p.dst, nil
+	}
+	a, err := ParseAddress(string(b))
+	if err == nil {
+		p.dstText, p.dst = string(b), a
+	}
+	return a, err
+}
+
+// receive takes one encoded message from a transport.
+func (e *Endpoint) receive(l Link, body []byte) error {
+	e.stats.received.Add(1)
+	msg, err := message.Decode(body)
+	if err != nil {
+		e.stats.malformed.Add(1)
+		return err
+	}
+	in := Incoming{Message: msg, Link: l}
+	var scratch parsedAddresses
+	addrs := &scratch
+	if l != nil {
+		in.From = l.Peer()
+		e.lmu.RLock()
+		c := e.byLink[l]
+		e.lmu.RUnlock()
+		if c != nil {
+			now := time.Now().UnixNano()
+			c.used.Store(now)
+			c.received.Store(now)
+			addrs = &c.in
+		}
+	}
+	src, ok1 := msg.Get(message.Platform, elemSource)
+	dst, ok2 := msg.Get(message.Platform, elemDest)
+	if ok1 {
+		in.Source, err = addrs.source(src.Body)
+		ok1 = err == nil
+	}
+	if ok2 {
+		in.Dest, err = addrs.dest(dst.Body)
+		ok2 = err == nil
+	}
+	if !ok1 || !ok2 {
+		e.stats.noAddress.Add(1)
+		e.log.Debug("message without usable addresses dropped", "from", in.From.Short())
+		return nil
+	}
+	msg.Remove(message.Platform, elemSource)
+	msg.Remove(message.Platform, elemDest)
+	if l == nil && !e.originate(&in) {
+		return nil
+	}
+	msg.Remove(message.Platform, elemOrigin)
+	e.Deliver(in, false)
+	return nil
+}
+
+// originate finds who sent a datagram, and reports whether to go on: one's own
+// come back and are dropped.
+func (e *Endpoint) originate(in *Incoming) bool {
+	if p, ok := in.Source.Peer(); ok {
+		in.From = p
+	}
+	if o, ok := in.Message.Get(message.Platform, elemOrigin); ok {
+		p, err := id.ParsePeer(string(o.Body))
+		if err != nil {
+			e.stats.noAddress.Add(1)
+			return false
+		}
+		in.From = p
+	}
+	if in.From.IsZero() {
+		e.stats.noAddress.Add(1)
+		return false
+	}
+	return in.From != e.cfg.Peer
+}

@@ -1,0 +1,299 @@
+// Package endpoint is where messages enter and leave a peer: it keeps the
+// links to other peers, finds one for each message that goes out, and hands
+// each message that comes in to the service it is addressed to.
+//
+// Services register in the [Scope] of their group, so that the same service of
+// two groups never meets the other's messages. JXTA v2 specification, chapter
+// "Endpoint"; addressing follows JXSE 2.5.
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/message"
+)
+
+// Errors of sending. Typed errors that tell more wrap them.
+var (
+	// ErrClosed: the endpoint is closed.
+	ErrClosed = errors.New("endpoint is closed")
+	// ErrNoTransport: no transport serves the protocol of the address.
+	ErrNoTransport = errors.New("no transport serves this protocol")
+	// ErrNoRoute: nothing is known that leads to the peer.
+	ErrNoRoute = errors.New("no route to the peer")
+	// ErrTaken: another handler listens on the same service and parameter.
+	ErrTaken = errors.New("service and parameter are taken")
+	// ErrEmpty: a message without elements; JXSE stops reading a link that carries one.
+	ErrEmpty = errors.New("message has no element")
+	// ErrTooManyLinks: the limit of links is reached and none is idle.
+	ErrTooManyLinks = errors.New("too many links")
+	// ErrQueueFull: the queue of messages to this very peer is full.
+	ErrQueueFull = errors.New("queue of messages to self is full")
+)
+
+// Config configures an [Endpoint]. It is copied.
+type Config struct {
+	// Peer is the local peer. Required.
+	Peer id.Peer
+
+	// Net is the group whose router carries messages to peers; zero means
+	// id.NetGroup.
+	Net id.Group
+
+	// Logger gets state changes and dropped input; nil is silent.
+	Logger *slog.Logger
+
+	// IdleTimeout closes links unused for so long. Zero means 15 minutes, as
+	// JXSE has it; negative means never.
+	IdleTimeout time.Duration
+
+	// MaxLinks bounds open links. Zero means 1024.
+	MaxLinks int
+}
+
+// Router carries a message to a jxta:// address of another peer.
+type Router func(ctx context.Context, dst Address, msg *message.Message) error
+
+// Endpoint is a peer's place in the network. Its methods are safe for
+// concurrent use. Close it when done.
+type Endpoint struct {
+	cfg    Config
+	log    *slog.Logger
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	wg     sync.WaitGroup
+	router atomic.Pointer[Router]
+	loop   loopback
+	stats  counters
+
+	tmu        sync.RWMutex
+	transports []Transport
+
+	lmu     sync.RWMutex
+	byLink  map[Link]*conn
+	byPeer  map[id.Peer][]*conn // oldest first
+	dialled map[Address]*conn
+	dialing map[Address]*dialCall
+	watches map[*watch]struct{}
+	closed  bool
+
+	hmu      sync.RWMutex
+	handlers map[route]Handler
+}
+
+// New makes an endpoint without transports.
+func New(cfg Config) (*Endpoint, error) {
+	if cfg.Peer.IsZero() {
+		return nil, errors.New("endpoint: Config.Peer is not set")
+	}
+	if cfg.Net.IsZero() {
+		cfg.Net = id.NetGroup
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.IdleTimeout == 0 {
+		cfg.IdleTimeout = defaultIdle
+	}
+	if cfg.MaxLinks <= 0 {
+		cfg.MaxLinks = defaultMaxLinks
+	}
+	e := &Endpoint{
+		cfg: cfg, log: cfg.Logger,
+		byLink: map[Link]*conn{}, byPeer: map[id.Peer][]*conn{}, dialled: map[Address]*conn{},
+		dialing: map[Address]*dialCall{}, watches: map[*watch]struct{}{}, handlers: map[route]Handler{},
+	}
+	e.ctx, e.cancel = context.WithCancelCause(context.Background())
+	if cfg.IdleTimeout > 0 {
+		e.wg.Go(e.closeIdle)
+	}
+	return e, nil
+}
+
+// Peer returns the local peer's ID.
+func (e *Endpoint) Peer() id.Peer { return e.cfg.Peer }
+
+// Net returns the group whose router carries messages to peers.
+func (e *Endpoint) Net() id.Group { return e.cfg.Net }
+
+// Add starts a transport and takes ownership of it; it is closed if it cannot
+// be started.
+func (e *Endpoint) Add(t Transport) error {
+	if e.ctx.Err() != nil {
+		_ = t.Close()
+		return fmt.Errorf("endpoint: %w", ErrClosed)
+	}
+	err := t.Start(Host{
+		Peer: e.cfg.Peer, Logger: e.log.With("transport", t.Protocol()),
+		Opened: e.opened, Receive: e.receive, Closed: e.linkClosed,
+	})
+	if err != nil {
+		_ = t.Close()
+		return err
+	}
+	e.tmu.Lock()
+	defer e.tmu.Unlock()
+	e.transports = append(e.transports, t)
+	return nil
+}
+
+// Transports returns the started transports in the order they were added.
+func (e *Endpoint) Transports() []Transport {
+	e.tmu.RLock()
+	defer e.tmu.RUnlock()
+	return slices.Clone(e.transports)
+}
+
+// Addresses returns the addresses of all transports, best first.
+func (e *Endpoint) Addresses() []Address {
+	var all []Address
+	for _, t := range e.Transports() {
+		all = append(all, t.Addresses()...)
+	}
+	return all
+}
+
+// SetRouter installs the way to peers that have no link; nil removes it.
+func (e *Endpoint) SetRouter(r Router) {
+	if r == nil {
+		e.router.Store(nil)
+		return
+	}
+	e.router.Store(&r)
+}
+
+// Send carries msg to dst, whose service may be mangled with a group; services
+// use the methods of [Scope] instead. A message to a jxta:// address takes the
+// router, any other the transport of its protocol; to the peer itself it is
+// delivered here, later. The message is not changed and may be reused when
+// Send returns.
+//
+// A nil error means that the message was written to a link, or queued behind a
+// write in flight; whether it arrives only the receiver knows.
+func (e *Endpoint) Send(ctx context.Context, dst Address, msg *message.Message) error {
+	if msg.Len() == 0 {
+		return fmt.Errorf("endpoint: %w", ErrEmpty)
+	}
+	if dst.Protocol != "jxta" {
+		l, err := e.Dial(ctx, dst.Base())
+		if err != nil {
+			return err
+		}
+		return e.SendOn(ctx, l, dst, msg)
+	}
+	if dst.Host == e.cfg.Peer.Unique() {
+		return e.loop.put(e, Incoming{
+			Message: msg.Clone(), From: e.cfg.Peer, Source: PeerAddress(e.cfg.Peer, "", ""), Dest: dst,
+		})
+	}
+	r := e.router.Load()
+	if r == nil {
+		return fmt.Errorf("endpoint: send to %s: %w", dst.Base(), ErrNoRoute)
+	}
+	return (*r)(ctx, dst, msg)
+}
+
+// SendOn writes msg to a link, for the service and parameter of dst there, with
+// the two address elements that every hop has.
+func (e *Endpoint) SendOn(ctx context.Context, l Link, dst Address, msg *message.Message) error {
+	if msg.Len() == 0 {
+		return fmt.Errorf("endpoint: %w", ErrEmpty)
+	}
+	src := l.Local()
+	bp := buffers.Get().(*[]byte)
+	defer putBuffer(bp)
+	var addrs [2 * 160]byte
+	srcText := src.AppendTo(addrs[:0:160])
+	dstText := l.Remote().With(dst.Service, dst.Param).AppendTo(addrs[160:160])
+	body, err := msg.AppendTo((*bp)[:0],
+		message.Element{Namespace: message.Platform, Name: elemSource, Type: message.TypeText, Body: srcText},
+		message.Element{Namespace: message.Platform, Name: elemDest, Type: message.TypeText, Body: dstText})
+	*bp = body
+	if err != nil {
+		return err
+	}
+	if err := l.Send(ctx, body); err != nil {
+		e.stats.failed.Add(1)
+		return fmt.Errorf("endpoint: send to %s: %w", l.Remote(), err)
+	}
+	e.stats.sent.Add(1)
+	e.lmu.RLock()
+	c := e.byLink[l]
+	e.lmu.RUnlock()
+	if c != nil {
+		c.touch()
+	}
+	return nil
+}
+
+// Broadcast sends msg to the neighbourhood over every transport that can. It
+// returns [ErrNoTransport] if none can, else the first error if all failed.
+func (e *Endpoint) Broadcast(ctx context.Context, service, param string, msg *message.Message) error {
+	var first error
+	done := false
+	for _, t := range e.Transports() {
+		b, ok := t.(Broadcaster)
+		if !ok {
+			continue
+		}
+		body, err := msg.AppendTo(nil,
+			message.Text(message.Platform, elemOrigin, e.cfg.Peer.String()),
+			message.Text(message.Platform, elemSource, PeerAddress(e.cfg.Peer, "", "").String()),
+			message.Text(message.Platform, elemDest, b.Group().With(service, param).String()))
+		if err == nil {
+			err = b.Broadcast(ctx, body)
+		}
+		if err == nil {
+			done = true
+			e.stats.sent.Add(1)
+		} else if first == nil {
+			first = err
+		}
+	}
+	switch {
+	case done:
+		return nil
+	case first != nil:
+		return first
+	}
+	return fmt.Errorf("endpoint: broadcast: %w", ErrNoTransport)
+}
+
+// Close closes every transport and link and returns when no goroutine of the
+// endpoint is left and no handler runs. It is idempotent.
+func (e *Endpoint) Close() error {
+	e.lmu.Lock()
+	e.closed = true
+	e.lmu.Unlock()
+	e.cancel(ErrClosed)
+	var errs []error
+	for _, t := range e.Transports() {
+		errs = append(errs, t.Close())
+	}
+	e.wg.Wait()
+	e.loop.wait()
+	return errors.Join(errs...)
+}
+
+// Names of the elements the endpoint adds and removes.
+const (
+	elemSource = "EndpointSourceAddress"
+	elemDest   = "EndpointDestinationAddress"
+	elemOrigin = "EndpointHeaderSrcPeer"
+)
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
+
+func putBuffer(b *[]byte) {
+	if cap(*b) <= maxPooledBuffer {
+		buffers.Put(b)
+	}
+}

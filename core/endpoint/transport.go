@@ -1,0 +1,138 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/juxta-p2p/juxta/core/id"
+)
+
+// Transport carries encoded messages between peers over one kind of network.
+// An [Endpoint] owns its transports: it starts them, and closes them when it
+// closes. All methods are safe for concurrent use. The test suite in
+// core/transport/transporttest checks what is promised here.
+type Transport interface {
+	// Protocol is the address protocol served, for example "tcp".
+	Protocol() string
+
+	// Start begins to accept links, if the transport is configured to. It
+	// returns when the transport can be dialled, or says why it cannot be.
+	// It is called once.
+	Start(h Host) error
+
+	// Addresses are the addresses under which others may try to dial this
+	// peer now, best first. It is empty when the transport does not listen.
+	Addresses() []Address
+
+	// Dial opens a link to addr and returns when the other peer has said who
+	// it is. ctx bounds the dialling only. The error is a *DialError.
+	Dial(ctx context.Context, addr Address) (Link, error)
+
+	// Close ends listening and every link, and returns when no goroutine of
+	// the transport is left.
+	Close() error
+}
+
+// Broadcaster is a [Transport] that reaches every peer of the neighbourhood
+// with one datagram, such as IP multicast.
+type Broadcaster interface {
+	Transport
+
+	// Broadcast sends an encoded message to the neighbourhood. Delivery is not
+	// certain, and nobody says so when it fails on the way.
+	Broadcast(ctx context.Context, body []byte) error
+
+	// Group is the address that stands for the neighbourhood.
+	Group() Address
+}
+
+// Host is what an endpoint lends to its transports. All functions may be
+// called from any goroutine until Close of the transport has returned.
+type Host struct {
+	Peer   id.Peer
+	Logger *slog.Logger // never nil
+
+	// Opened is called with each link, accepted or dialled, as soon as the
+	// other side has said who it is and before the first Receive. A link that
+	// it refuses must be closed, and Dial must return the error.
+	Opened func(Link) error
+
+	// Receive takes one encoded message. It is called on the reading goroutine
+	// of the link, in order of arrival; while it runs, the link is not read.
+	// The callee owns body. The link is nil for a datagram. An error means
+	// that the octets were not a message; the link should be closed.
+	Receive func(l Link, body []byte) error
+
+	// Closed is called once for each link that Opened took, after its last
+	// Receive.
+	Closed func(Link)
+}
+
+// Link is an open connection to one peer, usable in both directions by all
+// groups and services. Links are comparable. Its methods are safe for
+// concurrent use.
+type Link interface {
+	// Peer is who the other side says it is.
+	Peer() id.Peer
+
+	// Proven reports whether the other side has proven to be Peer.
+	Proven() bool
+
+	// Local is the address this side goes by on the link.
+	Local() Address
+
+	// Remote is the address that was dialled, or for an accepted link the one
+	// the other side claims to listen on, which may be no good for dialling.
+	Remote() Address
+
+	// Outgoing reports whether this side opened the link.
+	Outgoing() bool
+
+	// Origin is the network origin of the other side, usually its IP address,
+	// to which limits and rules apply.
+	Origin() string
+
+	// Send frames and writes one encoded message. Messages sent from one
+	// goroutine arrive in order. When it returns nil the message is written,
+	// or queued behind a write in flight; body may be reused. It waits while
+	// the queue is full, at most until ctx ends. The error unwraps to
+	// ErrLinkClosed when the link is gone.
+	Send(ctx context.Context, body []byte) error
+
+	// Close closes the link at once. The other side is not told.
+	Close() error
+}
+
+// ErrLinkClosed is the cause of a failed Send on a link that is closed.
+var ErrLinkClosed = errors.New("the link is closed")
+
+// DialError tells which address could not be reached and in which phase the
+// attempt failed.
+type DialError struct {
+	Addr  Address
+	Phase Phase
+	Err   error
+}
+
+// Phase is a step of opening a link.
+type Phase string
+
+// The phases of opening a link, in order.
+const (
+	PhaseAddress   Phase = "address"   // the address is unusable for the transport
+	PhaseResolve   Phase = "resolve"   // the host name has no address
+	PhaseConnect   Phase = "connect"   // nobody answers, or the port is closed
+	PhaseHandshake Phase = "handshake" // something answers that does not speak JXTA
+	PhaseIdentity  Phase = "identity"  // another peer, or ourselves, answers
+	PhasePolicy    Phase = "policy"    // a limit or rule of this peer forbids it
+)
+
+// Error implements error.
+func (e *DialError) Error() string {
+	return fmt.Sprintf("dial %s: %s: %v", e.Addr, e.Phase, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *DialError) Unwrap() error { return e.Err }

@@ -1,0 +1,411 @@
+// Package tcp is the JXTA TCP transport: a welcome line each way, then messages
+// in both directions over one connection for all groups and services.
+//
+// JXTA v2 specification, chapter "TCP/IP Message Transport"; the pause before
+// the first message, the limits and the recovery from dead connections answer
+// to the behaviour of JXSE 2.5.
+package tcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/juxta-p2p/juxta/core/endpoint"
+)
+
+// Protocol is the protocol of the addresses: tcp://host:port.
+const Protocol = "tcp"
+
+// The ports a peer tries when it is not told where to listen, as JXSE does.
+const (
+	FirstPort = 9701
+	LastPort  = 9799
+)
+
+// Config configures a [Transport]. The zero value listens on every interface,
+// on the first free port of 9701 to 9799.
+type Config struct {
+	// Listen are the places to listen on, "host:port"; port 0 lets the system
+	// choose. Empty means ":9701" or the next free port up to 9799.
+	Listen []string
+
+	// ClientOnly peers do not listen; Listen is ignored.
+	ClientOnly bool
+
+	// Public are the addresses to advertise instead of those listened on,
+	// for peers behind a port mapping.
+	Public []endpoint.Address
+
+	// MaxMessage bounds a message in octets. Zero means message.MaxSize.
+	MaxMessage int
+
+	// MaxPerHost bounds the connections accepted from one IP address, except
+	// from this machine. Zero means 32.
+	MaxPerHost int
+}
+
+// Transport implements [endpoint.Transport] over TCP.
+type Transport struct {
+	cfg       Config
+	host      endpoint.Host
+	ctx       context.Context
+	cancel    context.CancelCauseFunc
+	wg        sync.WaitGroup
+	listeners []net.Listener
+	stats     counters
+
+	mu      sync.Mutex
+	closed  bool
+	links   map[*link]struct{}
+	waiting map[net.Conn]struct{} // accepted, welcome not yet read
+	perHost map[string]int
+}
+
+// New makes a transport; the endpoint starts it.
+func New(cfg Config) *Transport {
+	cfg.Listen = slices.Clone(cfg.Listen)
+	cfg.Public = slices.Clone(cfg.Public)
+	if cfg.MaxMessage <= 0 {
+		cfg.MaxMessage = defaultMaxMessage
+	}
+	if cfg.MaxPerHost <= 0 {
+		cfg.MaxPerHost = defaultMaxPerHost
+	}
+	t := &Transport{
+		cfg: cfg, links: map[*link]struct{}{}, waiting: map[net.Conn]struct{}{}, perHost: map[string]int{},
+	}
+	t.ctx, t.cancel = context.WithCancelCause(context.Background())
+	return t
+}
+
+// Stats counts what a transport did since it was made.
+type Stats struct {
+	Accepted, Refused uint64 // connections taken; turned away by a limit
+	BadWelcome        uint64 // connections whose first line was no welcome
+	BadFrame          uint64 // links closed because framing was lost or a message malformed
+	LostOnClose       uint64 // messages queued on a link when it broke
+}
+
+type counters struct{ accepted, refused, badWelcome, badFrame, lost atomic.Uint64 }
+
+// Stats returns the counters.
+func (t *Transport) Stats() Stats {
+	return Stats{
+		Accepted: t.stats.accepted.Load(), Refused: t.stats.refused.Load(), BadWelcome: t.stats.badWelcome.Load(),
+		BadFrame: t.stats.badFrame.Load(), LostOnClose: t.stats.lost.Load(),
+	}
+}
+
+// Protocol implements [endpoint.Transport].
+func (t *Transport) Protocol() string { return Protocol }
+
+// Start implements [endpoint.Transport]. The error names the address that
+// cannot be listened on and unwraps to the system's reason.
+func (t *Transport) Start(h endpoint.Host) error {
+	t.host = h
+	if t.cfg.ClientOnly {
+		return nil
+	}
+	if len(t.cfg.Listen) == 0 {
+		ln, err := listenRange()
+		if err != nil {
+			return err
+		}
+		t.listeners = append(t.listeners, ln)
+	}
+	for _, at := range t.cfg.Listen {
+		ln, err := net.Listen("tcp", at)
+		if err != nil {
+			return fmt.Errorf("tcp: cannot listen on %s: %w", at, reason(err))
+		}
+		t.listeners = append(t.listeners, ln)
+	}
+	for _, ln := range t.listeners {
+		t.wg.Go(func() { t.accept(ln) })
+	}
+	return nil
+}
+
+// listenRange takes the first free port of the JXTA range.
+func listenRange() (net.Listener, error) {
+	var last error
+	for port := FirstPort; port <= LastPort; port++ {
+		ln, err := net.Listen("tcp", ":"+strconv.Itoa(port))
+		if err == nil {
+			return ln, nil
+		}
+		last = err
+	}
+	return nil, fmt.Errorf("tcp: no free port from %d to %d: %w", FirstPort, LastPort, reason(last))
+}
+
+// reason strips what repeats the address from an error of package net.
+func reason(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// Addresses implements [endpoint.Transport]. An address that listens on every
+// interface is expanded to those of the interfaces that are up; loopback is
+// listed only where nothing else is.
+func (t *Transport) Addresses() []endpoint.Address {
+	if len(t.cfg.Public) > 0 {
+		return slices.Clone(t.cfg.Public)
+	}
+	var all []endpoint.Address
+	for _, ln := range t.listeners {
+		at, err := netip.ParseAddrPort(ln.Addr().String())
+		if err != nil {
+			continue
+		}
+		if !at.Addr().IsUnspecified() {
+			all = append(all, address(at))
+			continue
+		}
+		for _, ip := range interfaceIPs() {
+			all = append(all, address(netip.AddrPortFrom(ip, at.Port())))
+		}
+	}
+	return all
+}
+
+// ListenPorts returns the ports listened on.
+func (t *Transport) ListenPorts() []int {
+	var ports []int
+	for _, ln := range t.listeners {
+		if a, ok := ln.Addr().(*net.TCPAddr); ok {
+			ports = append(ports, a.Port)
+		}
+	}
+	return ports
+}
+
+func address(at netip.AddrPort) endpoint.Address {
+	return endpoint.Address{Protocol: Protocol, Host: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String()}
+}
+
+// interfaceIPs lists the addresses of the interfaces that others may reach:
+// IPv4 before IPv6, no link-local ones, loopback only if there is nothing else.
+func interfaceIPs() []netip.Addr {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
+	}
+	var v4, v6, local []netip.Addr
+	for _, a := range addrs {
+		p, err := netip.ParsePrefix(a.String())
+		if err != nil {
+			continue
+		}
+		switch ip := p.Addr().Unmap(); {
+		case ip.IsLoopback():
+			if ip.Is4() {
+				local = append(local, ip)
+			}
+		case ip.IsLinkLocalUnicast(), ip.IsMulticast():
+		case ip.Is4():
+			v4 = append(v4, ip)
+		default:
+			v6 = append(v6, ip)
+		}
+	}
+	if all := append(v4, v6...); len(all) > 0 {
+		return all[:min(len(all), maxAddresses)]
+	}
+	return local
+}
+
+// Close implements [endpoint.Transport].
+func (t *Transport) Close() error {
+	t.mu.Lock()
+	t.closed = true
+	conns := make([]net.Conn, 0, len(t.waiting))
+	for c := range t.waiting {
+		conns = append(conns, c)
+	}
+	links := make([]*link, 0, len(t.links))
+	for l := range t.links {
+		links = append(links, l)
+	}
+	t.mu.Unlock()
+	t.cancel(endpoint.ErrClosed)
+	var errs []error
+	for _, ln := range t.listeners {
+		errs = append(errs, ln.Close())
+	}
+	for _, c := range conns {
+		_ = c.Close()
+	}
+	for _, l := range links {
+		_ = l.Close()
+	}
+	t.wg.Wait()
+	if err := errors.Join(errs...); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// accept takes connections from a listener until it is closed.
+func (t *Transport) accept(ln net.Listener) {
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			t.host.Logger.Warn("accepting failed", "error", err)
+			if t.pause(t.ctx, acceptRetry) != nil {
+				return
+			}
+			continue
+		}
+		if !t.admit(c) {
+			t.stats.refused.Add(1)
+			_ = c.Close()
+			continue
+		}
+		t.stats.accepted.Add(1)
+	}
+}
+
+// admit applies the limits on strangers and starts the handshake.
+func (t *Transport) admit(c net.Conn) bool {
+	ip := origin(c)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed || len(t.waiting) >= maxHandshakes || (t.perHost[ip] >= t.cfg.MaxPerHost && !isLoopback(ip)) {
+		return false
+	}
+	t.waiting[c] = struct{}{}
+	t.perHost[ip]++
+	t.wg.Go(func() { t.welcomeIncoming(c, ip) })
+	return true
+}
+
+func (t *Transport) welcomeIncoming(c net.Conn, ip string) {
+	l, err := t.handshake(t.ctx, c, endpoint.Address{})
+	t.mu.Lock()
+	delete(t.waiting, c)
+	t.mu.Unlock()
+	if err == nil {
+		l.ip = ip
+		err = t.open(l)
+	}
+	if err != nil {
+		t.release(ip)
+		_ = c.Close()
+		t.host.Logger.Debug("incoming connection ended early", "from", ip, "error", err)
+	}
+}
+
+func (t *Transport) release(ip string) {
+	if ip == "" {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.perHost[ip]--; t.perHost[ip] <= 0 {
+		delete(t.perHost, ip)
+	}
+}
+
+// open registers a link whose handshake is done, and starts to read it.
+func (t *Transport) open(l *link) error {
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		return endpoint.ErrClosed
+	}
+	t.links[l] = struct{}{}
+	t.wg.Add(1) // until the reader is done; not yet started, so that Opened comes first
+	t.mu.Unlock()
+	if err := t.host.Opened(l); err != nil {
+		t.mu.Lock()
+		delete(t.links, l)
+		t.mu.Unlock()
+		t.wg.Done()
+		return err
+	}
+	go l.read() // waited for through t.wg
+	return nil
+}
+
+// Dial implements [endpoint.Transport].
+func (t *Transport) Dial(ctx context.Context, addr endpoint.Address) (endpoint.Link, error) {
+	fail := func(p endpoint.Phase, err error) (endpoint.Link, error) {
+		return nil, &endpoint.DialError{Addr: addr, Phase: p, Err: err}
+	}
+	if _, port, err := addr.HostPort(); err != nil {
+		return fail(endpoint.PhaseAddress, err)
+	} else if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fail(endpoint.PhaseAddress, errPort)
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	stop := context.AfterFunc(t.ctx, cancel)
+	defer stop()
+	d := net.Dialer{KeepAliveConfig: keepAlive, Control: control}
+	c, err := d.DialContext(ctx, "tcp", addr.Host)
+	if err != nil {
+		var dns *net.DNSError
+		if errors.As(err, &dns) {
+			return fail(endpoint.PhaseResolve, dns)
+		}
+		return fail(endpoint.PhaseConnect, reason(err))
+	}
+	l, err := t.handshake(ctx, c, addr)
+	if err != nil {
+		_ = c.Close()
+		return fail(endpoint.PhaseHandshake, err)
+	}
+	if !l.juxta {
+		// A JXSE 2.5 acceptor that reads a message together with the welcome
+		// does not look at it before more octets come.
+		if err := t.pause(ctx, settle); err != nil {
+			_ = c.Close()
+			return fail(endpoint.PhaseHandshake, err)
+		}
+	}
+	if err := t.open(l); err != nil {
+		_ = c.Close()
+		return fail(endpoint.PhasePolicy, err)
+	}
+	return l, nil
+}
+
+var errPort = errors.New("the port is not a number from 1 to 65535")
+
+func (t *Transport) pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func origin(c net.Conn) string {
+	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		return a.AddrPort().Addr().Unmap().String()
+	}
+	return c.RemoteAddr().String()
+}
+
+func isLoopback(ip string) bool {
+	a, err := netip.ParseAddr(ip)
+	return err == nil && a.IsLoopback()
+}
