@@ -20,7 +20,7 @@ type Incoming struct {
 	From id.Peer
 
 	Source Address // of the last hop, or jxta:// of the originator of a routed message
-	Dest   Address // with service and parameter as the handler registered them
+	Dest   Address // with the service and parameter named, without the prefix of the group
 	Link   Link    // the link it came on; nil for a datagram and for a message to oneself
 }
 
@@ -110,6 +110,9 @@ func (s Scope) Broadcast(ctx context.Context, service, param string, msg *messag
 // mangle folds the group into service and parameter, as JXSE does wherever the
 // group of the service is not the group of the carrier.
 func (s Scope) mangle(service, param string) (string, string) {
+	if strings.HasPrefix(service, manglePrefix) {
+		return service, param // there is one prefix at most
+	}
 	if param != "" {
 		service += "/" + param
 	}
@@ -130,12 +133,14 @@ func (e *Endpoint) Deliver(in Incoming, routed bool) bool {
 	} else {
 		k.group = id.WorldGroup.Unique()
 	}
-	e.hmu.RLock()
-	h, ok := e.handlers[k]
-	if !ok && k.param != "" {
-		h, ok = e.handlers[route{k.group, k.service, ""}]
+	h, ok := e.lookup(k)
+	if !ok {
+		// Another spelling of the group's ID; JXSE would not deliver it.
+		if g, err := id.ParseUnique(k.group); err == nil && g.Unique() != k.group {
+			k.group = g.Unique()
+			h, ok = e.lookup(k)
+		}
 	}
-	e.hmu.RUnlock()
 	if !ok {
 		e.stats.noListener.Add(1)
 		e.log.Debug("nobody listens", "group", k.group, "service", k.service, "param", k.param, "from", in.From.Short())
@@ -145,6 +150,21 @@ func (e *Endpoint) Deliver(in Incoming, routed bool) bool {
 	in.Dest.Service, in.Dest.Param = k.service, k.param
 	h(e.ctx, in)
 	return true
+}
+
+// lookup finds the handler of the exact parameter, else of the service with any
+// parameter, else of a service that is called like service and parameter glued
+// together: the order of JXSE 2.5.
+func (e *Endpoint) lookup(k route) (Handler, bool) {
+	e.hmu.RLock()
+	defer e.hmu.RUnlock()
+	h, ok := e.handlers[k]
+	if !ok && k.param != "" {
+		if h, ok = e.handlers[route{k.group, k.service, ""}]; !ok {
+			h, ok = e.handlers[route{k.group, k.service + k.param, ""}]
+		}
+	}
+	return h, ok
 }
 
 // parsedAddresses remembers the address texts of the last message of a link:
@@ -216,31 +236,53 @@ func (e *Endpoint) receive(l Link, body []byte) error {
 	}
 	msg.Remove(message.Platform, elemSource)
 	msg.Remove(message.Platform, elemDest)
-	if l == nil && !e.originate(&in) {
+	if !e.originate(&in) {
 		return nil
 	}
-	msg.Remove(message.Platform, elemOrigin)
 	e.Deliver(in, false)
 	return nil
 }
 
-// originate finds who sent a datagram, and reports whether to go on: one's own
-// come back and are dropped.
+// originate reads and removes the element in which propagation names the peer
+// that a message started from, and reports whether to go on: one's own come
+// back and are dropped. A datagram has no link to tell its sender, so there the
+// element does, or else a jxta:// source address.
 func (e *Endpoint) originate(in *Incoming) bool {
-	if p, ok := in.Source.Peer(); ok {
-		in.From = p
-	}
+	var origin id.Peer
 	if o, ok := in.Message.Get(message.Platform, elemOrigin); ok {
 		p, err := id.ParsePeer(string(o.Body))
 		if err != nil {
 			e.stats.noAddress.Add(1)
 			return false
 		}
-		in.From = p
+		origin = p
+		in.Message.Remove(message.Platform, elemOrigin)
 	}
-	if in.From.IsZero() {
-		e.stats.noAddress.Add(1)
+	if origin == e.cfg.Peer {
+		e.stats.own.Add(1)
 		return false
 	}
-	return in.From != e.cfg.Peer
+	if in.Link != nil {
+		return true
+	}
+	if in.From = origin; origin.IsZero() {
+		in.From, _ = in.Source.Peer()
+	}
+	switch in.From {
+	case id.Peer{}:
+		e.stats.noAddress.Add(1)
+		return false
+	case e.cfg.Peer:
+		e.stats.own.Add(1)
+		return false
+	}
+	return true
+}
+
+// Deliver hands a message to another service of the group at this peer, as if
+// it had been addressed to it; services that spread messages for others use it.
+// It reports whether a handler took it.
+func (s Scope) Deliver(in Incoming, service, param string) bool {
+	in.Dest = in.Dest.With(s.mangle(service, param))
+	return s.e.Deliver(in, false)
 }

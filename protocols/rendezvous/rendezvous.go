@@ -1,0 +1,331 @@
+// Package rendezvous is the Rendezvous Protocol: it spreads messages through a
+// group. Edges hold a lease at a rendezvous and send through it; rendezvous
+// grant leases; ad hoc peers reach only their neighbourhood.
+//
+// JXTA v2 specification, "Rendezvous Protocol", as JXSE 2.5 speaks it.
+package rendezvous
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/juxta-p2p/juxta/advertisements"
+	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/event"
+	"github.com/juxta-p2p/juxta/core/id"
+)
+
+// Role is what a peer is in its group.
+type Role uint8
+
+// The roles. The zero value is an edge.
+const (
+	Edge       Role = iota // leases at a rendezvous
+	Rendezvous             // grants leases
+	AdHoc                  // reaches the neighbourhood only
+)
+
+// String returns the name of the role as the shell shows it.
+func (r Role) String() string {
+	switch r {
+	case Rendezvous:
+		return "rendezvous"
+	case AdHoc:
+		return "adhoc"
+	}
+	return "edge"
+}
+
+// Names of the services and elements of the protocol.
+const (
+	propagateService = "JxtaPropagate"
+	elemPropagate    = "RendezVousPropagate" // + unique value of the group
+	elemConnect      = "Connect"
+	elemDisconnect   = "Disconnect"
+	elemReply        = "RdvAdvReply"
+	elemPeer         = "ConnectedPeer"
+	elemLease        = "ConnectedLease"
+)
+
+// Config configures a [Service]. It is copied.
+type Config struct {
+	// Scope is the endpoint in the group. Required.
+	Scope endpoint.Scope
+
+	// Role is what this peer is in the group.
+	Role Role
+
+	// Advertisement returns the peer's advertisement in the group; it must not
+	// be changed afterwards. Required.
+	Advertisement func() *advertisements.Peer
+
+	// Seeds returns the addresses of rendezvous to try, in any order; nil or
+	// empty means none. Edges call it before each round.
+	Seeds func() []endpoint.Address
+
+	// Near returns neighbours to reach by link in addition to broadcast
+	// transports; nil means none.
+	Near func() []id.Peer
+
+	// Met is called with each advertisement that came with a lease, to be kept
+	// for life and not to be given to others; nil ignores them. It must not block.
+	Met func(adv *advertisements.Peer, life time.Duration)
+
+	// Lease is granted to edges. Zero means 20 minutes, the most is a day.
+	Lease time.Duration
+
+	// MaxClients bounds the leases granted. Zero means 200.
+	MaxClients int
+
+	// Rand makes jitter and choices repeatable; nil draws from the system.
+	Rand *rand.Rand
+
+	// Logger may be nil.
+	Logger *slog.Logger
+}
+
+// Event tells a change of this peer's relations in the group.
+type Event struct {
+	Kind EventKind
+	Peer id.Peer // the rendezvous or the client
+}
+
+// EventKind says what happened.
+type EventKind uint8
+
+// What can happen.
+const (
+	Leased       EventKind = iota + 1 // a rendezvous granted a lease
+	Renewed                           // and prolonged it
+	Lost                              // it ended, or the rendezvous said goodbye or vanished
+	ClientJoined                      // an edge took a lease here
+	ClientStayed                      // and renewed it
+	ClientLeft                        // it said goodbye, vanished or let the lease run out
+)
+
+// String returns the name of the kind.
+func (k EventKind) String() string {
+	names := [...]string{"", "leased", "renewed", "lost", "client joined", "client stayed", "client left"}
+	if int(k) < len(names) {
+		return names[k]
+	}
+	return fmt.Sprintf("event %d", uint8(k))
+}
+
+// ErrNobody is the cause when a message could not be given to any other peer:
+// there is no lease, no client and no neighbourhood.
+var ErrNobody = errors.New("no rendezvous and no neighbour to send through")
+
+// Service spreads messages in one group. Its methods are safe for concurrent
+// use. Close it when done.
+type Service struct {
+	cfg    Config
+	scope  endpoint.Scope
+	ep     *endpoint.Endpoint
+	self   id.Peer
+	group  id.Group
+	param  string // unique value of the group
+	log    *slog.Logger
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	undo   []func()
+	events event.Hub[Event]
+	stats  counters
+	kick   chan struct{} // wakes the run loop
+
+	mu      sync.Mutex
+	lease   *lease
+	asked   map[id.Peer]time.Time
+	clients map[id.Peer]*client
+	failed  int // rounds of asking in a row that brought nothing
+	rng     *rand.Rand
+
+	seen    seen
+	sources sources
+}
+
+type counters struct {
+	sent, unsent, received, malformed, duplicate, expired, overRate, noListener, refused, badLease atomic.Uint64
+}
+
+// Stats counts what a service did since it was made.
+type Stats struct {
+	Sent, Unsent      uint64 // copies given to other peers; copies that could not be given
+	Received          uint64 // propagated messages that came in
+	DroppedMalformed  uint64 // of these: without readable header
+	DroppedDuplicate  uint64 // seen before
+	DroppedExpired    uint64 // no hop left, or too long a way
+	DroppedOverRate   uint64 // from a neighbour that sends too much
+	DroppedNoListener uint64 // for a service that is not here
+	LeasesRefused     uint64 // requests beyond the limit of clients
+	LeasesIgnored     uint64 // grants and requests that were not in order
+}
+
+// Stats returns the counters.
+func (s *Service) Stats() Stats {
+	c := &s.stats
+	return Stats{
+		Sent: c.sent.Load(), Unsent: c.unsent.Load(), Received: c.received.Load(), DroppedMalformed: c.malformed.Load(),
+		DroppedDuplicate: c.duplicate.Load(), DroppedExpired: c.expired.Load(), DroppedOverRate: c.overRate.Load(),
+		DroppedNoListener: c.noListener.Load(), LeasesRefused: c.refused.Load(), LeasesIgnored: c.badLease.Load(),
+	}
+}
+
+// New starts the service. An edge asks for its first lease at once.
+func New(cfg Config) (*Service, error) {
+	if cfg.Advertisement == nil {
+		return nil, errors.New("rendezvous: Config.Advertisement is not set")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Seeds == nil {
+		cfg.Seeds = func() []endpoint.Address { return nil }
+	}
+	if cfg.Near == nil {
+		cfg.Near = func() []id.Peer { return nil }
+	}
+	if cfg.Met == nil {
+		cfg.Met = func(*advertisements.Peer, time.Duration) {}
+	}
+	if cfg.Lease <= 0 {
+		cfg.Lease = defaultLease
+	}
+	cfg.Lease = min(cfg.Lease, 24*time.Hour)
+	if cfg.MaxClients <= 0 {
+		cfg.MaxClients = defaultMaxClients
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	}
+	s := &Service{
+		cfg: cfg, scope: cfg.Scope, ep: cfg.Scope.Endpoint(), self: cfg.Scope.Peer(), group: cfg.Scope.Group(),
+		param: cfg.Scope.Group().Unique(), log: cfg.Logger, kick: make(chan struct{}, 1),
+		asked: map[id.Peer]time.Time{}, clients: map[id.Peer]*client{}, rng: cfg.Rand,
+	}
+	s.seen.limit = seenEdge
+	if cfg.Role == Rendezvous {
+		s.seen.limit = seenRendezvous
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	if err := s.listen(propagateService, s.param, s.receive); err != nil {
+		return nil, err
+	}
+	if cfg.Role != AdHoc {
+		if err := s.listen(id.ClassRendezvous.String(), "", s.receiveLease); err != nil {
+			return nil, err
+		}
+		s.undo = append(s.undo, s.ep.Watch(s.linkChanged))
+		s.wg.Go(s.run)
+	}
+	return s, nil
+}
+
+func (s *Service) listen(service, param string, h endpoint.Handler) error {
+	remove, err := s.scope.Handle(service, param, h)
+	if err != nil {
+		for _, f := range s.undo {
+			f()
+		}
+		s.cancel()
+		return err
+	}
+	s.undo = append(s.undo, remove)
+	return nil
+}
+
+// Close says goodbye to the rendezvous and the clients, and returns when no
+// goroutine is left. It takes a second at most.
+func (s *Service) Close() {
+	if s.ctx.Err() != nil {
+		s.wg.Wait()
+		return
+	}
+	s.goodbye()
+	for _, f := range s.undo {
+		f()
+	}
+	s.cancel()
+	s.wg.Wait()
+}
+
+// Role returns what this peer is in the group.
+func (s *Service) Role() Role { return s.cfg.Role }
+
+// Events yields what happens from now on, until ctx ends; see [event.Hub] for
+// what a reader that lags loses. The sequence is single-use.
+func (s *Service) Events(ctx context.Context) iter.Seq[Event] { return s.events.Subscribe(ctx) }
+
+// Connected reports whether the peer has a way to the rest of the group: an
+// edge its lease, a rendezvous itself, an ad hoc peer a neighbourhood.
+func (s *Service) Connected() bool {
+	switch s.cfg.Role {
+	case Rendezvous:
+		return true
+	case AdHoc:
+		return len(s.cfg.Near()) > 0 || s.broadcasts()
+	}
+	_, ok := s.Lease()
+	return ok
+}
+
+func (s *Service) broadcasts() bool {
+	return slices.ContainsFunc(s.ep.Transports(), func(t endpoint.Transport) bool {
+		_, ok := t.(endpoint.Broadcaster)
+		return ok
+	})
+}
+
+func (s *Service) wake() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// run is the owner of what happens by the clock.
+func (s *Service) run() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-timer.C:
+		case <-s.kick:
+		}
+		var next time.Duration
+		if s.cfg.Role == Rendezvous {
+			next = s.sweepClients()
+		} else {
+			next = s.upkeep()
+		}
+		timer.Reset(next)
+	}
+}
+
+// WaitConnected returns when the peer has a way to the rest of the group, see
+// [Service.Connected], or with ctx's cause.
+func (s *Service) WaitConnected(ctx context.Context) error {
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	events := s.Events(inner)
+	if s.Connected() {
+		return nil
+	}
+	for range events {
+		if s.Connected() {
+			return nil
+		}
+	}
+	return fmt.Errorf("rendezvous: not connected: %w", context.Cause(ctx))
+}

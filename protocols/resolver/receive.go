@@ -1,0 +1,228 @@
+package resolver
+
+import (
+	"context"
+	"sync"
+
+	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/message"
+	"github.com/juxta-p2p/juxta/core/xmldoc"
+)
+
+// body returns the octets of the one element that matters, unpacked for an
+// index message.
+func (s *Service) body(in endpoint.Incoming, suffix string) ([]byte, bool) {
+	e, ok := in.Message.Get(message.Platform, s.param+suffix)
+	if !ok {
+		s.stats.malformed.Add(1)
+		return nil, false
+	}
+	if suffix == "Srdi" && message.BaseType(e.Type) == message.TypeGzip {
+		b, err := unpack(e.Body)
+		if err != nil {
+			s.stats.malformed.Add(1)
+			s.log.Debug("index message dropped", "from", in.From.Short(), "error", err)
+			return nil, false
+		}
+		return b, true
+	}
+	return e.Body, len(e.Body) <= maxBody
+}
+
+func (s *Service) malformed(in endpoint.Incoming, err error) {
+	s.stats.malformed.Add(1)
+	s.log.Debug("resolver message dropped", "from", in.From.Short(), "error", err)
+}
+
+func (s *Service) receiveQuery(_ context.Context, in endpoint.Incoming) {
+	s.stats.queries.Add(1)
+	s.work(func(ctx context.Context) {
+		b, ok := s.body(in, "ORes")
+		if !ok {
+			return
+		}
+		q := &RawQuery{}
+		if err := xmldoc.Unmarshal(b, q); err != nil {
+			s.malformed(in, err)
+			return
+		}
+		q.From = in.From
+		q.ToGroup = s.cfg.Rendezvous.Propagated(in.Message)
+		if q.Route != nil && q.Route.Dest != q.Source {
+			q.Route = nil
+		}
+		switch {
+		case q.Source == s.self:
+			return
+		case q.HC < 0 || q.HC > maxHC:
+			s.stats.overHops.Add(1)
+			return
+		}
+		s.cfg.Learn(q.Route)
+		s.mu.Lock()
+		h, ok := s.handlers[q.Handler]
+		s.mu.Unlock()
+		outcome := PassItOn
+		if ok && h.Query != nil {
+			outcome = h.Query(ctx, q)
+		} else {
+			s.stats.noHandler.Add(1)
+		}
+		if outcome == PassItOn {
+			s.passOn(ctx, in, q)
+		}
+	})
+}
+
+// passOn spreads a query of which this rendezvous does not have the last word.
+// The elements of propagation stay in the message, so that hops count on.
+func (s *Service) passOn(ctx context.Context, in endpoint.Incoming, q *RawQuery) {
+	rdv := s.cfg.Rendezvous
+	if rdv.Role() != rolePassing {
+		return
+	}
+	doc, err := xmldoc.Marshal(q)
+	if err != nil {
+		return
+	}
+	msg := in.Message.Clone()
+	msg.Replace(message.XML(message.Platform, s.param+"ORes", doc))
+	s.spread(ctx, msg, "ORes", true)
+}
+
+func (s *Service) receiveResponse(_ context.Context, in endpoint.Incoming) {
+	s.stats.responses.Add(1)
+	s.work(func(ctx context.Context) {
+		b, ok := s.body(in, "IRes")
+		if !ok {
+			return
+		}
+		r := &RawResponse{}
+		if err := xmldoc.Unmarshal(b, r); err != nil {
+			s.malformed(in, err)
+			return
+		}
+		r.From = in.From
+		s.mu.Lock()
+		a := s.asking[askKey{r.Handler, r.ID}]
+		h, ok := s.handlers[r.Handler]
+		s.mu.Unlock()
+		switch {
+		case a != nil:
+			if !a.put(r) {
+				s.stats.unread.Add(1)
+			}
+		case ok && h.Response != nil:
+			h.Response(ctx, r)
+		case ok:
+			s.stats.unasked.Add(1)
+		default:
+			s.stats.noHandler.Add(1)
+		}
+	})
+}
+
+func (s *Service) receiveIndex(_ context.Context, in endpoint.Incoming) {
+	s.stats.indexes.Add(1)
+	s.work(func(ctx context.Context) {
+		b, ok := s.body(in, "Srdi")
+		if !ok {
+			return
+		}
+		x := &Index{}
+		if err := xmldoc.Unmarshal(b, x); err != nil {
+			s.malformed(in, err)
+			return
+		}
+		x.From = in.From
+		s.mu.Lock()
+		h, ok := s.handlers[x.Handler]
+		s.mu.Unlock()
+		if !ok || h.Index == nil {
+			s.stats.noHandler.Add(1)
+			return
+		}
+		h.Index(ctx, x)
+	})
+}
+
+// work runs f soon, unless too much is waiting.
+func (s *Service) work(f func(ctx context.Context)) {
+	if !s.pool.run(s.ctx, f) {
+		s.stats.busy.Add(1)
+	}
+}
+
+// pool runs functions on a bounded number of goroutines that exist only while
+// there is something to do.
+type pool struct {
+	mu      sync.Mutex
+	queue   []func(context.Context)
+	running int
+	wg      sync.WaitGroup
+}
+
+func (p *pool) run(ctx context.Context, f func(context.Context)) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.queue) >= maxWaiting || ctx.Err() != nil {
+		return false
+	}
+	p.queue = append(p.queue, f)
+	if p.running < workers {
+		p.running++
+		p.wg.Go(func() { p.drain(ctx) })
+	}
+	return true
+}
+
+func (p *pool) drain(ctx context.Context) {
+	for {
+		p.mu.Lock()
+		if len(p.queue) == 0 || ctx.Err() != nil {
+			p.running--
+			p.mu.Unlock()
+			return
+		}
+		f := p.queue[0]
+		p.queue = p.queue[1:]
+		p.mu.Unlock()
+		f(ctx)
+	}
+}
+
+func (p *pool) wait() { p.wg.Wait() }
+
+// answers collects what comes in for one question.
+type answers struct {
+	asked id.Peer // zero for the group
+	mu    sync.Mutex
+	queue []*RawResponse
+	wake  chan struct{}
+}
+
+func (a *answers) put(r *RawResponse) bool {
+	if !a.asked.IsZero() && r.From != a.asked {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.queue) >= maxUnread {
+		return false
+	}
+	a.queue = append(a.queue, r)
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+func (a *answers) take() []*RawResponse {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	q := a.queue
+	a.queue = nil
+	return q
+}

@@ -1,0 +1,355 @@
+// Package resolver is the Peer Resolver Protocol: questions to named handlers,
+// at one peer or at all peers of a group, and their answers.
+//
+// Whoever writes a protocol describes its two documents, binds them to a name
+// with [Define], and uses the methods of the result. Services that need more of
+// the protocol, such as discovery, register a [Handler].
+//
+// JXTA v2 specification, "Peer Resolver Protocol", as JXSE 2.5 speaks it.
+package resolver
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+
+	"github.com/juxta-p2p/juxta/advertisements"
+	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/message"
+	"github.com/juxta-p2p/juxta/core/xmldoc"
+	"github.com/juxta-p2p/juxta/protocols/rendezvous"
+)
+
+// Errors of this package.
+var (
+	// ErrNoAnswer is returned by handlers that do not want to answer; another
+	// peer may.
+	ErrNoAnswer = errors.New("no answer")
+	// ErrTaken: another handler has the name.
+	ErrTaken = errors.New("handler name is taken")
+	// ErrNobody: the query reached nobody, for there is no rendezvous and no
+	// neighbour.
+	ErrNobody = rendezvous.ErrNobody
+	// ErrBusy: too many questions wait for answers.
+	ErrBusy = errors.New("too many questions wait for answers")
+
+	errID   = errors.New("the query ID is no 32-bit number")
+	errBomb = errors.New("the index message is too large when unpacked")
+)
+
+// Config configures a [Service]. It is copied.
+type Config struct {
+	// Scope is the endpoint in the group. Required.
+	Scope endpoint.Scope
+
+	// Rendezvous spreads queries in the group. Required.
+	Rendezvous *rendezvous.Service
+
+	// Route returns the own route, which queries carry so that answers come
+	// straight back; nil leaves it out.
+	Route func() *advertisements.Route
+
+	// Learn is called with the route that a query carries, when the query came
+	// from the asker or we are about to answer; nil ignores routes.
+	Learn func(*advertisements.Route)
+
+	// Credential goes along with what this peer sends, unless it is zero; nil
+	// sends none.
+	Credential func() xmldoc.Node
+
+	// Logger may be nil.
+	Logger *slog.Logger
+}
+
+// Outcome is what a handler says about a query.
+type Outcome uint8
+
+// The outcomes of a query.
+const (
+	Done     Outcome = iota // answered, or nothing to say
+	PassItOn                // others may know; a rendezvous spreads it further
+)
+
+// Handler takes what comes under a name. Its functions may be nil; they are
+// called concurrently, each on a goroutine on which it may wait.
+type Handler struct {
+	Query    func(ctx context.Context, q *RawQuery) Outcome
+	Response func(ctx context.Context, r *RawResponse)
+	Index    func(ctx context.Context, x *Index)
+}
+
+// Service is the resolver of one group. Its methods are safe for concurrent
+// use. Close it when done.
+type Service struct {
+	cfg    Config
+	scope  endpoint.Scope
+	self   id.Peer
+	param  string
+	log    *slog.Logger
+	ctx    context.Context
+	cancel context.CancelFunc
+	undo   []func()
+	pool   pool
+	stats  counters
+
+	mu       sync.Mutex
+	handlers map[string]Handler
+	asking   map[askKey]*answers
+}
+
+type askKey struct {
+	handler string
+	id      int32
+}
+
+type counters struct {
+	queries, responses, indexes, malformed, overHops, noHandler, unasked, busy, unread atomic.Uint64
+}
+
+// Stats counts what a service did since it was made.
+type Stats struct {
+	Queries, Responses, Indexes uint64 // received
+	DroppedMalformed            uint64
+	DroppedOverHops             uint64 // queries forwarded too often
+	DroppedNoHandler            uint64
+	DroppedUnasked              uint64 // answers to nothing we asked
+	DroppedBusy                 uint64 // too much at the same time
+	DroppedUnread               uint64 // answers the asker did not take in time
+}
+
+// Stats returns the counters.
+func (s *Service) Stats() Stats {
+	c := &s.stats
+	return Stats{
+		c.queries.Load(), c.responses.Load(), c.indexes.Load(), c.malformed.Load(), c.overHops.Load(),
+		c.noHandler.Load(), c.unasked.Load(), c.busy.Load(), c.unread.Load(),
+	}
+}
+
+// New starts the service.
+func New(cfg Config) (*Service, error) {
+	if cfg.Rendezvous == nil {
+		return nil, errors.New("resolver: Config.Rendezvous is not set")
+	}
+	if cfg.Route == nil {
+		cfg.Route = func() *advertisements.Route { return nil }
+	}
+	if cfg.Learn == nil {
+		cfg.Learn = func(*advertisements.Route) {}
+	}
+	if cfg.Credential == nil {
+		cfg.Credential = func() xmldoc.Node { return xmldoc.Node{} }
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Service{
+		cfg: cfg, scope: cfg.Scope, self: cfg.Scope.Peer(), param: cfg.Scope.Group().Unique(), log: cfg.Logger,
+		handlers: map[string]Handler{}, asking: map[askKey]*answers{},
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	for suffix, h := range map[string]endpoint.Handler{"ORes": s.receiveQuery, "IRes": s.receiveResponse, "Srdi": s.receiveIndex} {
+		remove, err := s.scope.Handle(id.ClassResolver.String(), s.param+suffix, h)
+		if err != nil {
+			s.Close()
+			return nil, err
+		}
+		s.undo = append(s.undo, remove)
+	}
+	return s, nil
+}
+
+// Close ends every handler's context and waits for the handlers.
+func (s *Service) Close() {
+	for _, f := range s.undo {
+		f()
+	}
+	s.cancel()
+	s.pool.wait()
+}
+
+// Rendezvous returns the service that spreads the queries of this one.
+func (s *Service) Rendezvous() *rendezvous.Service { return s.cfg.Rendezvous }
+
+// Peer returns the local peer's ID.
+func (s *Service) Peer() id.Peer { return s.self }
+
+// Register installs the handler of a name until ctx ends or remove is called.
+// The error wraps [ErrTaken].
+func (s *Service) Register(ctx context.Context, name string, h Handler) (remove func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.handlers[name]; ok {
+		return nil, fmt.Errorf("resolver: %w: %s", ErrTaken, name)
+	}
+	s.handlers[name] = h
+	drop := func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.handlers, name)
+	}
+	stop := context.AfterFunc(ctx, drop)
+	return func() { stop(); drop() }, nil
+}
+
+// NewID returns a query ID that nobody can guess.
+func NewID() int32 { return rand.Int32N(1<<31-2) + 1 }
+
+// fill completes a query of this peer.
+func (s *Service) fill(q *RawQuery) {
+	q.Source = s.self
+	q.Route = s.cfg.Route()
+	q.Credential = s.cfg.Credential()
+	if q.ID == 0 {
+		q.ID = NewID()
+	}
+}
+
+// SendQuery asks one peer. A zero q.ID is replaced by a new one; answers come
+// to the Response function of the handler of that name.
+func (s *Service) SendQuery(ctx context.Context, to id.Peer, q *RawQuery) error {
+	s.fill(q)
+	return s.send(ctx, to, "ORes", q)
+}
+
+// SpreadQuery asks the whole group: the neighbourhood, and the rest through the
+// rendezvous. It returns to how many peers or networks the query went, and
+// [ErrNobody] if to none.
+func (s *Service) SpreadQuery(ctx context.Context, q *RawQuery) (int, error) {
+	s.fill(q)
+	msg, err := s.message("ORes", q)
+	if err != nil {
+		return 0, err
+	}
+	if n := s.spread(ctx, msg, "ORes", true); n > 0 {
+		return n, nil
+	}
+	return 0, fmt.Errorf("resolver: %w", ErrNobody)
+}
+
+// ForwardQuery passes a received query to named peers, which will answer the
+// asker. It does nothing when the query was forwarded too often.
+func (s *Service) ForwardQuery(ctx context.Context, q *RawQuery, to []id.Peer) {
+	f := *q
+	f.HC++
+	if f.HC > maxHC {
+		return
+	}
+	for _, p := range to {
+		if p == s.self || p == q.Source {
+			continue
+		}
+		if err := s.send(ctx, p, "ORes", &f); err != nil {
+			s.log.Debug("forwarding a query failed", "peer", p.Short(), "error", err)
+		}
+	}
+}
+
+// SendResponse answers one peer.
+func (s *Service) SendResponse(ctx context.Context, to id.Peer, r *RawResponse) error {
+	r.Credential = s.cfg.Credential()
+	return s.send(ctx, to, "IRes", r)
+}
+
+// SpreadResponse tells the group something that nobody asked for, such as a
+// publication: through the rendezvous as JXSE does, and to the neighbourhood.
+// It returns to how many peers or networks it went, and [ErrNobody] if to none.
+func (s *Service) SpreadResponse(ctx context.Context, r *RawResponse) (int, error) {
+	r.Credential = s.cfg.Credential()
+	msg, err := s.message("IRes", r)
+	if err != nil {
+		return 0, err
+	}
+	if n := s.spread(ctx, msg, "IRes", true); n > 0 {
+		return n, nil
+	}
+	return 0, fmt.Errorf("resolver: %w", ErrNobody)
+}
+
+// SendIndex pushes index entries to one peer, compressed.
+func (s *Service) SendIndex(ctx context.Context, to id.Peer, x *Index) error {
+	x.Credential = s.cfg.Credential()
+	return s.send(ctx, to, "Srdi", x)
+}
+
+// SpreadIndex pushes index entries to the rendezvous, compressed. It returns
+// [ErrNobody] if there is none.
+func (s *Service) SpreadIndex(ctx context.Context, x *Index) error {
+	x.Credential = s.cfg.Credential()
+	msg, err := s.message("Srdi", x)
+	if err != nil {
+		return err
+	}
+	if s.spread(ctx, msg, "Srdi", false) == 0 {
+		return fmt.Errorf("resolver: %w", ErrNobody)
+	}
+	return nil
+}
+
+func (s *Service) spread(ctx context.Context, msg *message.Message, suffix string, near bool) int {
+	service, param := id.ClassResolver.String(), s.param+suffix
+	rdv := s.cfg.Rendezvous
+	if msg = rdv.Stamp(msg, service, param, spreadTTL); msg == nil {
+		return 0
+	}
+	n := rdv.Walk(ctx, msg, service, param, spreadTTL)
+	if near {
+		n += rdv.Near(ctx, msg, service, param)
+	}
+	if suffix != "Srdi" {
+		n += rdv.ToClients(ctx, msg, service, param, spreadTTL)
+	}
+	return n
+}
+
+func (s *Service) send(ctx context.Context, to id.Peer, suffix string, d xmldoc.Document) error {
+	msg, err := s.message(suffix, d)
+	if err != nil {
+		return err
+	}
+	return s.scope.Send(ctx, to, id.ClassResolver.String(), s.param+suffix, msg)
+}
+
+func (s *Service) message(suffix string, d xmldoc.Document) (*message.Message, error) {
+	doc, err := xmldoc.Marshal(d)
+	if err != nil {
+		return nil, err
+	}
+	if suffix != "Srdi" {
+		return message.New(message.XML(message.Platform, s.param+suffix, doc)), nil
+	}
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write(doc); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return message.New(message.Element{Namespace: message.Platform, Name: s.param + suffix, Type: message.TypeGzip, Body: b.Bytes()}), nil
+}
+
+// unpack undoes gzip within bounds.
+func unpack(b []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	limit := min(maxInflated, maxRatio*max(len(b), 1024))
+	out, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(out) > limit {
+		return nil, errBomb
+	}
+	return out, nil
+}

@@ -1,0 +1,42 @@
+package routing
+
+import "time"
+
+const (
+	// maxHops bounds Fwd, Rvs, Hops and Bad: no useful path is longer.
+	maxHops = 16
+
+	// maxRoutes bounds the destinations remembered; the least recently used
+	// goes first.
+	maxRoutes = 10_000
+
+	// maxHeaders bounds the printed router documents kept for reuse.
+	maxHeaders = 512
+
+	// maxDialsPerRoute bounds the addresses tried for one destination.
+	maxDialsPerRoute = 4
+
+	// maxPendingQueries bounds destinations being asked for.
+	maxPendingQueries = 1024
+
+	// maxForwards bounds messages being forwarded that wait for a dialled hop.
+	maxForwards = 64
+
+	// routeLife is how long a route that is not used is believed, as in JXSE.
+	routeLife = 20 * time.Minute
+
+	// attemptTimeout bounds dialling one address.
+	attemptTimeout = 3 * time.Second
+
+	// attemptPause is how long an address that failed is left alone.
+	attemptPause = 30 * time.Second
+
+	// askAgain is the pause between queries for the same destination.
+	askAgain = 5 * time.Second
+
+	// searchTimeout bounds the search for one message's way, as in JXSE.
+	searchTimeout = 60 * time.Second
+
+	// announceAgain is how often a gateway is told the own route anew.
+	announceAgain = 15 * time.Minute
+)
