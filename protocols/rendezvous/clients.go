@@ -107,12 +107,12 @@ func (s *Service) connect(ctx context.Context, in endpoint.Incoming) {
 // room reports whether one more client from there may come. s.mu is held.
 func (s *Service) room(origin string) bool {
 	now := time.Now()
-	same := 0
-	for p, c := range s.clients {
+	live, same := 0, 0
+	for _, c := range s.clients {
 		if !now.Before(c.until) {
-			delete(s.clients, p)
-			continue
+			continue // its end is told by the sweep
 		}
+		live++
 		if c.origin == origin {
 			same++
 		}
@@ -120,7 +120,7 @@ func (s *Service) room(origin string) bool {
 	if ip, err := netip.ParseAddr(origin); err != nil || ip.IsLoopback() {
 		same = 0 // not an IP address, or this machine: the origin tells nobody apart
 	}
-	return len(s.clients) < s.cfg.MaxClients && same < maxClientsPerHost
+	return live < s.cfg.MaxClients && same < maxClientsPerHost
 }
 
 // sweepClients drops leases that ran out.

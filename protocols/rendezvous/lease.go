@@ -107,19 +107,37 @@ func (s *Service) ask() time.Duration {
 func (s *Service) askSeed(seed endpoint.Address, msg *message.Message) error {
 	ctx, cancel := context.WithTimeout(s.ctx, sendTimeout)
 	defer cancel()
+	if p, ok := seed.Peer(); ok {
+		s.expect(p)
+		return s.scope.Send(ctx, p, id.ClassRendezvous.String(), s.param, msg)
+	}
 	l, err := s.ep.Dial(ctx, seed)
 	if err != nil {
 		return err
 	}
+	s.expect(l.Peer())
+	return s.scope.SendOn(ctx, l, id.ClassRendezvous.String(), s.param, msg)
+}
+
+// expect allows the peer to grant a lease for a while.
+func (s *Service) expect(p id.Peer) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for p, when := range s.asked {
 		if time.Since(when) > grantWindow {
 			delete(s.asked, p)
 		}
 	}
-	s.asked[l.Peer()] = time.Now()
+	s.asked[p] = time.Now()
+}
+
+// TrySeeds makes an edge without lease ask its seeds now rather than at the end
+// of a pause: there may be new ones.
+func (s *Service) TrySeeds() {
+	s.mu.Lock()
+	s.failed = 0
 	s.mu.Unlock()
-	return s.scope.SendOn(ctx, l, id.ClassRendezvous.String(), s.param, msg)
+	s.wake()
 }
 
 // own makes a message of the own advertisement under that name.

@@ -67,8 +67,9 @@ type Config struct {
 	// be changed afterwards. Required.
 	Advertisement func() *advertisements.Peer
 
-	// Seeds returns the addresses of rendezvous to try, in any order; nil or
-	// empty means none. Edges call it before each round.
+	// Seeds returns the addresses of rendezvous to try, in any order: of a
+	// transport, or jxta:// ones that are routed. Nil or empty means none. Edges
+	// call it before each round and may reorder the slice.
 	Seeds func() []endpoint.Address
 
 	// Near returns neighbours to reach by link in addition to broadcast

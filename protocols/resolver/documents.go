@@ -22,6 +22,10 @@ type RawQuery struct {
 
 	// ToGroup says that the query was spread, not sent to this peer alone.
 	ToGroup bool
+
+	// Broadcast says that the query came as a datagram to the whole
+	// neighbourhood, which will answer at the same time.
+	Broadcast bool
 }
 
 // Map implements [xmldoc.Document].

@@ -140,11 +140,24 @@ func (p Protocol[Q, R]) ask(ctx context.Context, s *Service, to id.Peer, questio
 // yields the responses until ctx ends or the caller breaks off; see
 // [Protocol.Ask]. While it runs, they do not go to the handler of the name.
 func (s *Service) Collect(ctx context.Context, to id.Peer, q *RawQuery) iter.Seq2[*RawResponse, error] {
+	return s.CollectBy(ctx, to, q, func(ctx context.Context) error {
+		if to.IsZero() {
+			_, err := s.SpreadQuery(ctx, q)
+			return err
+		}
+		return s.SendQuery(ctx, to, q)
+	})
+}
+
+// CollectBy is [Service.Collect] for a caller that sends the query itself, when
+// send is called, and maybe again later. Responses of others than from, unless
+// it is zero, are left out. An error of send is the only thing yielded.
+func (s *Service) CollectBy(ctx context.Context, from id.Peer, q *RawQuery, send func(ctx context.Context) error) iter.Seq2[*RawResponse, error] {
 	return func(yield func(*RawResponse, error) bool) {
 		if q.ID == 0 {
 			q.ID = NewID()
 		}
-		a := &answers{asked: to, wake: make(chan struct{}, 1)}
+		a := &answers{asked: from, wake: make(chan struct{}, 1)}
 		k := askKey{q.Handler, q.ID}
 		s.mu.Lock()
 		full := len(s.asking) >= maxAsking
@@ -161,13 +174,7 @@ func (s *Service) Collect(ctx context.Context, to id.Peer, q *RawQuery) iter.Seq
 			delete(s.asking, k)
 			s.mu.Unlock()
 		}()
-		var err error
-		if to.IsZero() {
-			_, err = s.SpreadQuery(ctx, q)
-		} else {
-			err = s.SendQuery(ctx, to, q)
-		}
-		if err != nil {
+		if err := send(ctx); err != nil {
 			yield(nil, err)
 			return
 		}

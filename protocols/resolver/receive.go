@@ -37,7 +37,7 @@ func (s *Service) malformed(in endpoint.Incoming, err error) {
 
 func (s *Service) receiveQuery(_ context.Context, in endpoint.Incoming) {
 	s.stats.queries.Add(1)
-	s.work(func(ctx context.Context) {
+	s.work(&s.pool, func(ctx context.Context) {
 		b, ok := s.body(in, "ORes")
 		if !ok {
 			return
@@ -49,6 +49,7 @@ func (s *Service) receiveQuery(_ context.Context, in endpoint.Incoming) {
 		}
 		q.From = in.From
 		q.ToGroup = s.cfg.Rendezvous.Propagated(in.Message)
+		q.Broadcast = in.Link == nil
 		if q.Route != nil && q.Route.Dest != q.Source {
 			q.Route = nil
 		}
@@ -69,15 +70,15 @@ func (s *Service) receiveQuery(_ context.Context, in endpoint.Incoming) {
 		} else {
 			s.stats.noHandler.Add(1)
 		}
-		if outcome == PassItOn {
-			s.passOn(ctx, in, q)
+		if outcome != Done {
+			s.passOn(ctx, in, q, outcome == PassItOn)
 		}
 	})
 }
 
 // passOn spreads a query of which this rendezvous does not have the last word.
 // The elements of propagation stay in the message, so that hops count on.
-func (s *Service) passOn(ctx context.Context, in endpoint.Incoming, q *RawQuery) {
+func (s *Service) passOn(ctx context.Context, in endpoint.Incoming, q *RawQuery, clients bool) {
 	rdv := s.cfg.Rendezvous
 	if rdv.Role() != rolePassing {
 		return
@@ -88,12 +89,12 @@ func (s *Service) passOn(ctx context.Context, in endpoint.Incoming, q *RawQuery)
 	}
 	msg := in.Message.Clone()
 	msg.Replace(message.XML(message.Platform, s.param+"ORes", doc))
-	s.spread(ctx, msg, "ORes", true)
+	s.spread(ctx, msg, "ORes", true, clients)
 }
 
 func (s *Service) receiveResponse(_ context.Context, in endpoint.Incoming) {
 	s.stats.responses.Add(1)
-	s.work(func(ctx context.Context) {
+	s.work(&s.pool, func(ctx context.Context) {
 		b, ok := s.body(in, "IRes")
 		if !ok {
 			return
@@ -125,7 +126,7 @@ func (s *Service) receiveResponse(_ context.Context, in endpoint.Incoming) {
 
 func (s *Service) receiveIndex(_ context.Context, in endpoint.Incoming) {
 	s.stats.indexes.Add(1)
-	s.work(func(ctx context.Context) {
+	s.work(&s.pushes, func(ctx context.Context) {
 		b, ok := s.body(in, "Srdi")
 		if !ok {
 			return
@@ -148,8 +149,8 @@ func (s *Service) receiveIndex(_ context.Context, in endpoint.Incoming) {
 }
 
 // work runs f soon, unless too much is waiting.
-func (s *Service) work(f func(ctx context.Context)) {
-	if !s.pool.run(s.ctx, f) {
+func (s *Service) work(p *pool, f func(ctx context.Context)) {
+	if !p.run(s.ctx, f) {
 		s.stats.busy.Add(1)
 	}
 }
@@ -157,6 +158,8 @@ func (s *Service) work(f func(ctx context.Context)) {
 // pool runs functions on a bounded number of goroutines that exist only while
 // there is something to do.
 type pool struct {
+	workers int
+
 	mu      sync.Mutex
 	queue   []func(context.Context)
 	running int
@@ -170,7 +173,7 @@ func (p *pool) run(ctx context.Context, f func(context.Context)) bool {
 		return false
 	}
 	p.queue = append(p.queue, f)
-	if p.running < workers {
+	if p.running < p.workers {
 		p.running++
 		p.wg.Go(func() { p.drain(ctx) })
 	}

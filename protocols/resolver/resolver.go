@@ -76,10 +76,13 @@ type Outcome uint8
 const (
 	Done     Outcome = iota // answered, or nothing to say
 	PassItOn                // others may know; a rendezvous spreads it further
+	WalkOn                  // like PassItOn, but a rendezvous does not bother the edges that lease from it
 )
 
-// Handler takes what comes under a name. Its functions may be nil; they are
-// called concurrently, each on a goroutine on which it may wait.
+// Handler takes what comes under a name. Its functions may be nil. Query and
+// Response are called concurrently, each on a goroutine on which it may wait.
+// Index is called once at a time, in the order in which pushes arrive, since a
+// later one may withdraw what an earlier one said; it should not wait.
 type Handler struct {
 	Query    func(ctx context.Context, q *RawQuery) Outcome
 	Response func(ctx context.Context, r *RawResponse)
@@ -97,7 +100,8 @@ type Service struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	undo   []func()
-	pool   pool
+	pool   pool // queries and responses
+	pushes pool // index messages
 	stats  counters
 
 	mu       sync.Mutex
@@ -154,6 +158,7 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		cfg: cfg, scope: cfg.Scope, self: cfg.Scope.Peer(), param: cfg.Scope.Group().Unique(), log: cfg.Logger,
 		handlers: map[string]Handler{}, asking: map[askKey]*answers{},
+		pool: pool{workers: workers}, pushes: pool{workers: 1},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for suffix, h := range map[string]endpoint.Handler{"ORes": s.receiveQuery, "IRes": s.receiveResponse, "Srdi": s.receiveIndex} {
@@ -174,6 +179,7 @@ func (s *Service) Close() {
 	}
 	s.cancel()
 	s.pool.wait()
+	s.pushes.wait()
 }
 
 // Rendezvous returns the service that spreads the queries of this one.
@@ -229,28 +235,62 @@ func (s *Service) SpreadQuery(ctx context.Context, q *RawQuery) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if n := s.spread(ctx, msg, "ORes", true); n > 0 {
+	if n := s.spread(ctx, msg, "ORes", true, true); n > 0 {
 		return n, nil
 	}
 	return 0, fmt.Errorf("resolver: %w", ErrNobody)
 }
 
-// ForwardQuery passes a received query to named peers, which will answer the
-// asker. It does nothing when the query was forwarded too often.
-func (s *Service) ForwardQuery(ctx context.Context, q *RawQuery, to []id.Peer) {
+// WalkQuery is [Service.SpreadQuery] without the edges that hold a lease here: a
+// service that keeps an index of what they have asks those of them that it names.
+func (s *Service) WalkQuery(ctx context.Context, q *RawQuery) (int, error) {
+	s.fill(q)
+	msg, err := s.message("ORes", q)
+	if err != nil {
+		return 0, err
+	}
+	if n := s.spread(ctx, msg, "ORes", true, false); n > 0 {
+		return n, nil
+	}
+	return 0, fmt.Errorf("resolver: %w", ErrNobody)
+}
+
+// ForwardQuery passes a query, received or of this peer, to named peers, which
+// will answer the asker. The asker and this peer are left out. It does nothing
+// when the query was forwarded too often. It returns to how many peers it went
+// and those to whom no way leads.
+func (s *Service) ForwardQuery(ctx context.Context, q *RawQuery, to []id.Peer) (sent int, lost []id.Peer) {
 	f := *q
 	f.HC++
 	if f.HC > maxHC {
-		return
+		return 0, nil
 	}
-	for _, p := range to {
+	errs := make([]error, len(to))
+	var sending sync.WaitGroup
+	for i, p := range to {
 		if p == s.self || p == q.Source {
+			errs[i] = ErrNobody
 			continue
 		}
-		if err := s.send(ctx, p, "ORes", &f); err != nil {
-			s.log.Debug("forwarding a query failed", "peer", p.Short(), "error", err)
+		sending.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+			defer cancel()
+			errs[i] = s.send(ctx, p, "ORes", &f)
+		})
+	}
+	sending.Wait()
+	for i, err := range errs {
+		switch {
+		case err == nil:
+			sent++
+		case errors.Is(err, endpoint.ErrNoRoute):
+			lost = append(lost, to[i])
+			fallthrough
+		case err != ErrNobody:
+			s.log.Debug("forwarding a query failed", "peer", to[i].Short(), "error", err)
 		}
 	}
+	return sent, lost
 }
 
 // SendResponse answers one peer.
@@ -268,7 +308,7 @@ func (s *Service) SpreadResponse(ctx context.Context, r *RawResponse) (int, erro
 	if err != nil {
 		return 0, err
 	}
-	if n := s.spread(ctx, msg, "IRes", true); n > 0 {
+	if n := s.spread(ctx, msg, "IRes", true, true); n > 0 {
 		return n, nil
 	}
 	return 0, fmt.Errorf("resolver: %w", ErrNobody)
@@ -288,13 +328,13 @@ func (s *Service) SpreadIndex(ctx context.Context, x *Index) error {
 	if err != nil {
 		return err
 	}
-	if s.spread(ctx, msg, "Srdi", false) == 0 {
+	if s.spread(ctx, msg, "Srdi", false, false) == 0 {
 		return fmt.Errorf("resolver: %w", ErrNobody)
 	}
 	return nil
 }
 
-func (s *Service) spread(ctx context.Context, msg *message.Message, suffix string, near bool) int {
+func (s *Service) spread(ctx context.Context, msg *message.Message, suffix string, near, clients bool) int {
 	service, param := id.ClassResolver.String(), s.param+suffix
 	rdv := s.cfg.Rendezvous
 	if msg = rdv.Stamp(msg, service, param, spreadTTL); msg == nil {
@@ -304,7 +344,7 @@ func (s *Service) spread(ctx context.Context, msg *message.Message, suffix strin
 	if near {
 		n += rdv.Near(ctx, msg, service, param)
 	}
-	if suffix != "Srdi" {
+	if clients {
 		n += rdv.ToClients(ctx, msg, service, param, spreadTTL)
 	}
 	return n

@@ -1,0 +1,113 @@
+package discovery
+
+import "time"
+
+const (
+	// maxResults bounds the advertisements of one answer, as in JXSE, and
+	// those of one received.
+	maxResults = 50
+
+	// maxAnswer bounds the text of one answer in octets, as it stands escaped
+	// in the message: readers refuse documents of more than 256 KiB.
+	maxAnswer = 200 << 10
+
+	// maxForward bounds the holders to whom a rendezvous forwards a query that
+	// does not come from the asker itself: the answers all go to somebody who
+	// may not have asked. For others it is the threshold, as in JXSE.
+	maxForward = 10
+
+	// maxHolders bounds the holders from which those are drawn.
+	maxHolders = 1024
+
+	// maxRemember bounds the versions of advertisements that one Find remembers
+	// in order not to yield them again; what comes after them is left out.
+	maxRemember = 10_000
+
+	// maxLife clips the life of what comes from others: they say it again
+	// within a day if it still holds.
+	maxLife = 24 * time.Hour
+
+	// maxPush and maxPushBytes bound one index message; more entries go in
+	// several. Readers refuse documents of more than 256 KiB.
+	maxPush      = 500
+	maxPushBytes = 96 << 10
+
+	// maxReadPush bounds the entries read from one index message, to what a
+	// document within its own limits can have.
+	maxReadPush = 4096
+
+	// maxIndexed bounds the values announced to a rendezvous in octets; longer
+	// ones, which are descriptions, are found by asking the peer itself.
+	maxIndexed = 1 << 10
+
+	// maxDelayed bounds the answers to broadcast queries that wait for their
+	// moment; more are dropped and counted.
+	maxDelayed = 64
+
+	// maxSources bounds the peers whose budgets are remembered; beyond them
+	// strangers share one.
+	maxSources = 4096
+)
+
+// The budgets bound in octets per second, and at once, what others can make
+// this peer send: answers to a peer that asked itself or through a rendezvous
+// of ours, and answers to somebody for whom another peer asked, who may be the
+// victim of it.
+const (
+	askerRate, askerBurst     = 4 << 20, 32 << 20
+	victimRate, victimBurst   = 32 << 10, 512 << 10
+	queryCost                 = 512                // octets that answering nothing counts
+	patternCost               = 16 << 10           // and searching by pattern, which looks at every value
+	forwardCost               = 2 << 10            // and each holder that is made to answer
+	pushRate, pushBurst       = 512 << 10, 8 << 20 // octets of index messages taken from one peer
+	publishRate, publishBurst = 100, 1000          // advertisements taken unasked from one peer
+)
+
+const (
+	// pushAfter is how long after a push the next one waits, so that a series
+	// of changes travels together. The first after a pause goes at once.
+	pushAfter = 2 * time.Millisecond
+
+	// lazyPush is how long what was merely cached from others waits to be
+	// announced, the period of JXSE.
+	lazyPush = 30 * time.Second
+
+	// fullPush is how often everything is announced again while a lease lasts,
+	// since a rendezvous forgets within a day.
+	fullPush = 8 * time.Hour
+
+	// retryPush is the pause after a failed push.
+	retryPush = time.Second
+
+	// pushTimeout bounds sending one index message.
+	pushTimeout = 5 * time.Second
+
+	// answerTimeout bounds sending one answer, which may have to dial.
+	answerTimeout = 10 * time.Second
+
+	// maxDelay is the longest that an answer to a broadcast waits, by chance, so
+	// that the neighbourhood does not answer at the same moment.
+	maxDelay = 50 * time.Millisecond
+
+	// connectGrace is how long Find waits for a way to the group before it says
+	// that there is nobody to ask.
+	connectGrace = 3 * time.Second
+
+	// sweepEvery is how often a rendezvous looks for entries of peers that have
+	// no lease, in case it missed that they left.
+	sweepEvery = 10 * time.Minute
+)
+
+const (
+	// defaultLocal and defaultRemote are the lifetimes of JXSE.
+	defaultLocal  = 365 * 24 * time.Hour
+	defaultRemote = 2 * time.Hour
+
+	// replicaThreshold is how many rendezvous must know each other before index
+	// entries are replicated, as in JXSE 2.5.
+	replicaThreshold = 3
+
+	// findOneLimit is what FindOne asks of each peer: one, and some in case of
+	// answers that do not fit.
+	findOneLimit = 3
+)

@@ -1,0 +1,103 @@
+package pipe
+
+import "time"
+
+const (
+	// defaultQueue and defaultQueueBytes bound the messages of an input pipe
+	// that wait for their reader; JXSE has 100 and no bound in octets. One
+	// message is always taken, however large.
+	defaultQueue      = 1024
+	defaultQueueBytes = 16 << 20
+
+	// FullWait is the longest that a message of a unicast pipe waits for room
+	// in a full queue. Meanwhile the link it came on is not read, which slows
+	// its sender down. If the time runs out the oldest message is dropped, and
+	// later ones do not wait until the reader has taken one.
+	FullWait = 250 * time.Millisecond
+
+	// seenOpen is how many message IDs a propagate pipe with a listener here
+	// remembers, so that nothing is delivered twice; seenRelayed is what JXSE
+	// remembers, and what is enough to relay.
+	seenOpen    = 4096
+	seenRelayed = 250
+
+	// maxRelayed bounds the propagate pipes without a listener here for which
+	// something is remembered: a stranger can name any number of them.
+	maxRelayed = 4096
+
+	// maxRelayQueue bounds the messages of all propagate pipes that wait to be
+	// relayed; beyond that new ones are dropped and counted.
+	maxRelayQueue = 1024
+
+	// relayers bounds the pipes relayed at the same time.
+	relayers = 8
+
+	// relayWait bounds giving one copy to one listener, and slowPause is for
+	// how long a listener for which that was not enough is passed over.
+	relayWait = 500 * time.Millisecond
+	slowPause = 5 * time.Second
+
+	// wireTTL is the hop count of messages to everybody, as in JXSE; larger
+	// ones are read as this.
+	wireTTL = 200
+
+	// maxPeers bounds the peers that a query or an answer may name. A query
+	// names those that may answer.
+	maxPeers = 100
+
+	// maxHolders bounds the peers to which a query is forwarded, as in JXSE.
+	maxHolders = 20
+
+	// maxMsgID bounds the text of a message ID; those of JXSE have 36
+	// characters.
+	maxMsgID = 256
+
+	// maxEntries bounds the index entries of one push.
+	maxEntries = 2000
+
+	// forever is the life of an index entry as JXSE announces it, in
+	// milliseconds; longestEntry is what it is read as. The index itself
+	// shortens it further.
+	forever      = 1<<63 - 1
+	longestEntry = 365 * 24 * time.Hour
+
+	// answerLife is how long an answer is remembered at least, as in JXSE.
+	answerLife = 10 * time.Minute
+
+	// maxAskers bounds the peers that are told when an input pipe closes: the
+	// latest ones to which it was announced.
+	maxAskers = 64
+
+	// A query is repeated after askFirst, then after twice as long each time,
+	// and every askMost in the end.
+	askFirst = 500 * time.Millisecond
+	askMost  = 5 * time.Second
+
+	// askWait bounds handing one query to one peer, answerWait one answer.
+	askWait    = 5 * time.Second
+	answerWait = 10 * time.Second
+
+	// maxFound bounds answers to one search that nobody has looked at yet.
+	maxFound = 16
+
+	// announceWait bounds telling the rendezvous about a pipe that opens, and
+	// goodbyeWait about one that closes.
+	announceWait = 5 * time.Second
+	goodbyeWait  = time.Second
+
+	// reachWait is how long a peer to which there is no link may take to be
+	// reached before the pipe looks for another one.
+	reachWait = 3 * time.Second
+
+	// maxMoves bounds how often one message makes its pipe look for a peer.
+	maxMoves = 4
+
+	// An output pipe that is in use asks its peer every verifyEvery whether the
+	// input pipe is still open, repeats that every verifyAgain and gives up
+	// after verifyFor; then it looks for another peer for as long. All as in
+	// JXSE. upkeepEvery is how often it is looked after what is due.
+	verifyEvery = 20 * time.Minute
+	verifyAgain = 24 * time.Second
+	verifyFor   = time.Minute
+	upkeepEvery = time.Minute
+)
