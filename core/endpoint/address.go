@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/juxta-p2p/juxta/core/id"
 )
@@ -27,10 +28,13 @@ var ErrAddress = errors.New("not an endpoint address")
 
 // ParseAddress reads "protocol://host[/service[/parameter]]". "urn:jxta:X" is
 // read as "jxta://X", with the service after "#". Protocol and host are folded
-// to lower case, except that unique values of IDs keep theirs. Blanks and
-// control characters are refused, since addresses travel inside text protocols.
+// to lower case, except that unique values of IDs take their canonical form. An
+// empty service or parameter is none. Blanks, control characters and invalid
+// UTF-8 are refused, since addresses travel inside text protocols.
 //
-// The error wraps [ErrAddress]. JXSE 2.5 reads the same, without the bounds.
+// The error wraps [ErrAddress]. JXSE 2.5 reads the same without the bounds, keeps
+// the case and compares without it, and takes other spellings of "urn:jxta:" for
+// protocols of their own.
 func ParseAddress(s string) (Address, error) {
 	if len(s) > MaxAddress {
 		return Address{}, fmt.Errorf("endpoint: %w: longer than %d octets", ErrAddress, MaxAddress)
@@ -39,6 +43,9 @@ func ParseAddress(s string) (Address, error) {
 		if s[i] <= ' ' || s[i] == 0x7f {
 			return Address{}, fmt.Errorf("endpoint: %w: blank or control character", ErrAddress)
 		}
+	}
+	if !utf8.ValidString(s) {
+		return Address{}, fmt.Errorf("endpoint: %w: not valid UTF-8", ErrAddress)
 	}
 	if rest, ok := strings.CutPrefix(s, "urn:jxta:"); ok {
 		place, tail, _ := strings.Cut(rest, "#")
@@ -62,13 +69,35 @@ func ParseAddress(s string) (Address, error) {
 	if len(host) > maxHost || len(service) > maxService {
 		return Address{}, fmt.Errorf("endpoint: %w: host or service too long", ErrAddress)
 	}
-	a := Address{Protocol: strings.ToLower(proto), Host: host, Service: service, Param: param}
+	a := Address{Protocol: lower(proto), Host: host, Service: service, Param: param}
 	if !a.namesPeer() {
-		a.Host = strings.ToLower(host)
+		a.Host = lower(host)
 	} else if v, err := id.ParseUnique(host); err == nil {
 		a.Host = v.Unique()
 	}
+	if len(s)-len(host)+len(a.Host) > MaxAddress { // "uuid-03" is short for "uuid-0003"
+		return Address{}, fmt.Errorf("endpoint: %w: longer than %d octets", ErrAddress, MaxAddress)
+	}
 	return a, nil
+}
+
+// lower folds ASCII letters only: names and numbers of hosts have no others, and
+// folding the rest could lengthen them.
+func lower(s string) string {
+	upper := func(c byte) bool { return 'A' <= c && c <= 'Z' }
+	for i := 0; i < len(s); i++ {
+		if !upper(s[i]) {
+			continue
+		}
+		b := []byte(s)
+		for ; i < len(b); i++ {
+			if upper(b[i]) {
+				b[i] += 'a' - 'A'
+			}
+		}
+		return string(b)
+	}
+	return s
 }
 
 // MustParseAddress is [ParseAddress] for constants; it panics on an error.

@@ -55,7 +55,9 @@ type Config struct {
 	// JXSE has it; negative means never.
 	IdleTimeout time.Duration
 
-	// MaxLinks bounds open links. Zero means 1024.
+	// MaxLinks bounds open links. When it is reached, a new link takes the place
+	// of one that is unused for at least 30 s; if there is none, it is refused.
+	// Zero means 1024.
 	MaxLinks int
 }
 
@@ -76,9 +78,11 @@ type Endpoint struct {
 
 	tmu        sync.RWMutex
 	transports []Transport
+	addable    bool // false from Close on
 
 	lmu     sync.RWMutex
 	byLink  map[Link]*conn
+	leaving int                 // how many of byLink are
 	byPeer  map[id.Peer][]*conn // oldest first
 	dialled map[Address]*conn
 	dialing map[Address]*dialCall
@@ -107,7 +111,7 @@ func New(cfg Config) (*Endpoint, error) {
 		cfg.MaxLinks = defaultMaxLinks
 	}
 	e := &Endpoint{
-		cfg: cfg, log: cfg.Logger,
+		cfg: cfg, log: cfg.Logger, addable: true,
 		byLink: map[Link]*conn{}, byPeer: map[id.Peer][]*conn{}, dialled: map[Address]*conn{},
 		dialing: map[Address]*dialCall{}, watches: map[*watch]struct{}{}, handlers: map[route]Handler{},
 	}
@@ -140,8 +144,15 @@ func (e *Endpoint) Add(t Transport) error {
 		return err
 	}
 	e.tmu.Lock()
-	defer e.tmu.Unlock()
-	e.transports = append(e.transports, t)
+	ok := e.addable
+	if ok {
+		e.transports = append(e.transports, t)
+	}
+	e.tmu.Unlock()
+	if !ok { // closed meanwhile
+		_ = t.Close()
+		return fmt.Errorf("endpoint: %w", ErrClosed)
+	}
 	return nil
 }
 
@@ -237,6 +248,12 @@ func (e *Endpoint) SendOn(ctx context.Context, l Link, dst Address, msg *message
 // Broadcast sends msg to the neighbourhood over every transport that can. It
 // returns [ErrNoTransport] if none can, else the first error if all failed.
 func (e *Endpoint) Broadcast(ctx context.Context, service, param string, msg *message.Message) error {
+	if msg.Len() == 0 {
+		return fmt.Errorf("endpoint: %w", ErrEmpty)
+	}
+	if e.ctx.Err() != nil {
+		return fmt.Errorf("endpoint: broadcast: %w", ErrClosed)
+	}
 	var first error
 	done := false
 	for _, t := range e.Transports() {
@@ -274,12 +291,20 @@ func (e *Endpoint) Close() error {
 	e.closed = true
 	e.lmu.Unlock()
 	e.cancel(ErrClosed)
-	var errs []error
-	for _, t := range e.Transports() {
-		errs = append(errs, t.Close())
+	e.tmu.Lock()
+	e.addable = false
+	e.tmu.Unlock()
+	// All at once: a handler that keeps one transport from closing may be
+	// waiting for a link of another.
+	all := e.Transports()
+	errs := make([]error, len(all))
+	var closing sync.WaitGroup
+	for i, t := range all {
+		closing.Go(func() { errs[i] = t.Close() })
 	}
+	closing.Wait()
 	e.wg.Wait()
-	e.loop.wait()
+	e.loop.close()
 	return errors.Join(errs...)
 }
 

@@ -17,6 +17,14 @@ const (
 	// goroutine and some buffers.
 	defaultMaxLinks = 1024
 
+	// maxLinksPerPeer bounds the links to one peer from one place: two when both
+	// dial at once, one more for a relay lease, and one that may be dead.
+	maxLinksPerPeer = 4
+
+	// spareAfter is how long a link must be unused before it may be closed for
+	// another when the limit of links is reached.
+	spareAfter = 30 * time.Second
+
 	// defaultIdle is how long an unused link stays open, as in JXSE 2.5.
 	defaultIdle = 15 * time.Minute
 

@@ -1,11 +1,7 @@
 package endpoint
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +14,10 @@ type conn struct {
 	opened   time.Time
 	used     atomic.Int64 // unix ns of the last message in either direction
 	received atomic.Int64 // unix ns of the last message from the other side
+
+	// leaving is set when the link is being closed to make room; it then counts
+	// no more. Endpoint.lmu guards it.
+	leaving bool
 
 	// in caches the addresses of the last message; it belongs to the reading goroutine.
 	in parsedAddresses
@@ -65,7 +65,9 @@ func (e *Endpoint) notify(ev LinkEvent) {
 
 // LinkTo returns the link on which to send to a peer, or nil. Of several it is
 // a proven one before a claimed one and the newest before an older one, except
-// that a claim from another place does not displace a link that is alive.
+// that a claim from another place does not displace a link from which something
+// came within the last 30 s: plain JXTA proves nothing, and whoever takes a
+// peer's traffic by taking its ID must at least wait until the peer is silent.
 func (e *Endpoint) LinkTo(p id.Peer) Link {
 	e.lmu.RLock()
 	defer e.lmu.RUnlock()
@@ -86,7 +88,7 @@ func (c *conn) preferredTo(old *conn) bool {
 	if c.Proven() != old.Proven() {
 		return c.Proven()
 	}
-	if c.Outgoing() || c.Origin() == old.Origin() {
+	if c.Proven() || c.Origin() == old.Origin() {
 		return true
 	}
 	return time.Since(time.Unix(0, old.received.Load())) > claimGrace
@@ -103,84 +105,6 @@ func (e *Endpoint) Links() []Link {
 	return all
 }
 
-// dialCall is one attempt that several callers wait for.
-type dialCall struct {
-	done chan struct{}
-	link Link
-	err  error
-}
-
-// Dial returns a link to the address: an open one that was dialled under the
-// same address, the one another caller is just opening, or a new one. ctx
-// bounds the wait, and ends the attempt if nobody else waits for it. The error
-// is a *[DialError], or wraps [ErrNoTransport], [ErrClosed] or ctx's cause.
-func (e *Endpoint) Dial(ctx context.Context, addr Address) (Link, error) {
-	addr = addr.Base()
-	e.lmu.Lock()
-	if e.closed {
-		e.lmu.Unlock()
-		return nil, fmt.Errorf("endpoint: dial %s: %w", addr, ErrClosed)
-	}
-	if c := e.dialled[addr]; c != nil {
-		e.lmu.Unlock()
-		return c.Link, nil
-	}
-	call := e.dialing[addr]
-	if call == nil {
-		t := e.transport(addr.Protocol)
-		if t == nil {
-			e.lmu.Unlock()
-			return nil, &DialError{Addr: addr, Phase: PhaseAddress, Err: ErrNoTransport}
-		}
-		call = &dialCall{done: make(chan struct{})}
-		e.dialing[addr] = call
-		e.wg.Go(func() { e.dial(t, addr, call) })
-	}
-	e.lmu.Unlock()
-	select {
-	case <-call.done:
-		return call.link, call.err
-	case <-ctx.Done():
-		return nil, &DialError{Addr: addr, Phase: PhaseConnect, Err: context.Cause(ctx)}
-	}
-}
-
-func (e *Endpoint) transport(protocol string) Transport {
-	e.tmu.RLock()
-	defer e.tmu.RUnlock()
-	for _, t := range e.transports {
-		if t.Protocol() == protocol {
-			return t
-		}
-	}
-	return nil
-}
-
-// Serves reports whether a transport dials addresses of this protocol.
-func (e *Endpoint) Serves(protocol string) bool { return e.transport(protocol) != nil }
-
-func (e *Endpoint) dial(t Transport, addr Address, call *dialCall) {
-	ctx, cancel := context.WithTimeout(e.ctx, dialTimeout)
-	defer cancel()
-	l, err := t.Dial(ctx, addr)
-	if errors.Is(err, ErrSelf) {
-		err = &DialError{Addr: addr, Phase: PhaseIdentity, Err: ErrSelf}
-	}
-	e.lmu.Lock()
-	delete(e.dialing, addr)
-	e.lmu.Unlock()
-	if err != nil {
-		call.err = err
-		e.log.Debug("dialling failed", "address", addr.String(), "error", err)
-	} else {
-		call.link = l
-	}
-	close(call.done)
-}
-
-// ErrSelf is the cause when an address turns out to be this very peer's.
-var ErrSelf = errors.New("the address is this peer's own")
-
 // opened takes a link in, before the transport begins to read it.
 func (e *Endpoint) opened(l Link) error {
 	if l.Peer() == e.cfg.Peer {
@@ -190,11 +114,12 @@ func (e *Endpoint) opened(l Link) error {
 	c.touch()
 	c.received.Store(c.used.Load())
 	e.lmu.Lock()
-	switch {
-	case e.closed:
+	if e.closed {
 		e.lmu.Unlock()
 		return ErrClosed
-	case len(e.byLink) >= e.cfg.MaxLinks:
+	}
+	victim, ok := e.room(c)
+	if !ok {
 		e.lmu.Unlock()
 		return ErrTooManyLinks
 	}
@@ -204,10 +129,54 @@ func (e *Endpoint) opened(l Link) error {
 		e.dialled[l.Remote().Base()] = c
 	}
 	e.lmu.Unlock()
+	if victim != nil {
+		e.log.Debug("closing a link to make room", "peer", victim.Peer().Short())
+		_ = victim.Close()
+	}
 	e.stats.links.Add(1)
 	e.log.Debug("link up", "peer", l.Peer().Short(), "remote", l.Remote().String(), "outgoing", l.Outgoing())
 	e.notify(LinkEvent{Link: l, Up: true})
 	return nil
+}
+
+// room finds out whether there is room for a new link, and which other must go
+// for it: of too many to the same peer from the same place the one unused for
+// longest, since it may be a remnant of the peer's former life; of too many in
+// all likewise, if it is unused long enough. lmu is held.
+func (e *Endpoint) room(c *conn) (victim *conn, ok bool) {
+	same := 0
+	for _, x := range e.byPeer[c.Peer()] {
+		if !x.leaving && x.Origin() == c.Origin() && x.Proven() == c.Proven() {
+			same++
+			victim = x.olderThan(victim)
+		}
+	}
+	if same < maxLinksPerPeer {
+		victim = nil
+	}
+	if victim == nil && len(e.byLink)-e.leaving >= e.cfg.MaxLinks {
+		for _, x := range e.byLink {
+			if !x.leaving {
+				victim = x.olderThan(victim)
+			}
+		}
+		if time.Since(time.Unix(0, victim.used.Load())) < spareAfter {
+			return nil, false
+		}
+	}
+	if victim != nil {
+		victim.leaving = true
+		e.leaving++
+	}
+	return victim, true
+}
+
+// olderThan returns which of the two is unused for longer; o may be nil.
+func (c *conn) olderThan(o *conn) *conn {
+	if o == nil || c.used.Load() < o.used.Load() {
+		return c
+	}
+	return o
 }
 
 func (e *Endpoint) linkClosed(l Link) {
@@ -218,16 +187,17 @@ func (e *Endpoint) linkClosed(l Link) {
 		return
 	}
 	delete(e.byLink, l)
+	if c.leaving {
+		e.leaving--
+	}
 	rest := slices.DeleteFunc(e.byPeer[l.Peer()], func(x *conn) bool { return x == c })
 	if len(rest) == 0 {
 		delete(e.byPeer, l.Peer())
 	} else {
 		e.byPeer[l.Peer()] = rest
 	}
-	for a, x := range e.dialled {
-		if x == c {
-			delete(e.dialled, a)
-		}
+	if a := l.Remote().Base(); e.dialled[a] == c {
+		delete(e.dialled, a)
 	}
 	e.lmu.Unlock()
 	e.log.Debug("link down", "peer", l.Peer().Short(), "remote", l.Remote().String())
@@ -257,71 +227,3 @@ func (e *Endpoint) closeIdle() {
 		}
 	}
 }
-
-// Stats counts what went through an endpoint since it was made.
-type Stats struct {
-	Sent, Failed      uint64 // messages handed to links; refused by links
-	Received          uint64 // messages that came in
-	Delivered         uint64 // of these, those that a service took
-	DroppedMalformed  uint64 // octets that were no message
-	DroppedNoAddress  uint64 // without source or destination
-	DroppedNoListener uint64 // for a service nobody listens to
-	LinksOpened       uint64
-}
-
-type counters struct {
-	sent, failed, received, delivered, malformed, noAddress, noListener, links atomic.Uint64
-}
-
-// Stats returns the counters.
-func (e *Endpoint) Stats() Stats {
-	c := &e.stats
-	return Stats{
-		Sent: c.sent.Load(), Failed: c.failed.Load(), Received: c.received.Load(), Delivered: c.delivered.Load(),
-		DroppedMalformed: c.malformed.Load(), DroppedNoAddress: c.noAddress.Load(), DroppedNoListener: c.noListener.Load(),
-		LinksOpened: c.links.Load(),
-	}
-}
-
-// loopback delivers messages of the peer to itself, in order, on one goroutine
-// that lives only while there are any.
-type loopback struct {
-	mu      sync.Mutex
-	queue   []Incoming
-	running bool
-	wg      sync.WaitGroup
-}
-
-func (lb *loopback) put(e *Endpoint, in Incoming) error {
-	lb.mu.Lock()
-	defer lb.mu.Unlock()
-	if e.ctx.Err() != nil {
-		return fmt.Errorf("endpoint: %w", ErrClosed)
-	}
-	if len(lb.queue) >= maxLoopback {
-		return fmt.Errorf("endpoint: %w", ErrQueueFull)
-	}
-	lb.queue = append(lb.queue, in)
-	if !lb.running {
-		lb.running = true
-		lb.wg.Go(func() { lb.run(e) })
-	}
-	return nil
-}
-
-func (lb *loopback) run(e *Endpoint) {
-	for {
-		lb.mu.Lock()
-		if len(lb.queue) == 0 || e.ctx.Err() != nil {
-			lb.running, lb.queue = false, nil
-			lb.mu.Unlock()
-			return
-		}
-		in := lb.queue[0]
-		lb.queue = lb.queue[1:]
-		lb.mu.Unlock()
-		e.Deliver(in, true)
-	}
-}
-
-func (lb *loopback) wait() { lb.wg.Wait() }

@@ -105,6 +105,20 @@ type Link interface {
 	Close() error
 }
 
+// Dialled returns the address under which the other side dialled an accepted
+// link, with service and parameter if it named any; relay clients of JXSE put
+// their request there. It reports false if the link was not accepted, or if its
+// transport does not know; one that does gives its links the method
+//
+//	Dialled() Address
+func Dialled(l Link) (Address, bool) {
+	d, ok := l.(interface{ Dialled() Address })
+	if !ok || l.Outgoing() {
+		return Address{}, false
+	}
+	return d.Dialled(), true
+}
+
 // ErrLinkClosed is the cause of a failed Send on a link that is closed.
 var ErrLinkClosed = errors.New("the link is closed")
 

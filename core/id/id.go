@@ -14,6 +14,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 )
 
@@ -115,7 +116,11 @@ func (i ID) Kind() Kind {
 	return KindUnknown
 }
 
-// MarshalText implements [encoding.TextMarshaler].
+// LogValue implements [slog.LogValuer]: logs show the short form.
+func (i ID) LogValue() slog.Value { return slog.StringValue(i.Short()) }
+
+// MarshalText implements [encoding.TextMarshaler]. The zero ID has an empty text,
+// which cannot be read again; JSON leaves it out with "omitzero".
 func (i ID) MarshalText() ([]byte, error) { return []byte(i.urn), nil }
 
 // UnmarshalText implements [encoding.TextUnmarshaler]; see [Parse].
@@ -131,7 +136,11 @@ func (i *ID) UnmarshalText(b []byte) error {
 // any case and trailing zeros of the fields may be spelled out; the result is
 // canonical, so that two spellings of one ID compare equal. The uuid and cbid
 // spellings of the well-known groups are folded into their names. IDs of
-// unknown formats are kept as text, as JXSE does, and have [KindUnknown].
+// unknown formats are kept as text, as JXSE does, and have [KindUnknown]; like
+// all URNs they must be printable ASCII. The empty text is an error, too.
+//
+// JXSE 2.5 differs: it reads signs in hex digits, refuses content IDs (type 07,
+// known to JXSE 2.7) and fails on the cbid spelling of the well-known groups.
 //
 // The error wraps [ErrSyntax].
 func Parse(s string) (ID, error) {
@@ -139,7 +148,7 @@ func Parse(s string) (ID, error) {
 		return ID{}, fmt.Errorf("id: %w: longer than %d octets", ErrSyntax, MaxText)
 	}
 	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
-		return ID{}, fmt.Errorf("id: %w: %q does not start with urn:jxta:", ErrSyntax, clip(s))
+		return ID{}, fmt.Errorf("id: %w: %q lacks the prefix %q", ErrSyntax, clip(s), prefix)
 	}
 	return parseUnique(s[len(prefix):])
 }
@@ -173,8 +182,8 @@ func parseUnique(u string) (ID, error) {
 		return ID{}, fmt.Errorf("id: %w: no well-known ID is called %q", ErrSyntax, clip(value))
 	}
 	for i := 0; i < len(u); i++ {
-		if u[i] <= ' ' || u[i] == 0x7f {
-			return ID{}, fmt.Errorf("id: %w: blank or control character", ErrSyntax)
+		if u[i] <= ' ' || u[i] >= 0x7f {
+			return ID{}, fmt.Errorf("id: %w: %q is not a printable ASCII character", ErrSyntax, u[i])
 		}
 	}
 	return ID{prefix + u}, nil
@@ -218,6 +227,15 @@ func parseHex(format, value string) (ID, error) {
 		}
 	}
 	return ID{prefix + format + "-" + fields + typ}, nil
+}
+
+// format returns "uuid" or "cbid": the format of an ID, and of IDs made in the
+// group if it is one. The well-known groups take uuid, as in JXSE 2.5.
+func (i ID) format() string {
+	if strings.HasPrefix(i.Unique(), "cbid-") {
+		return "cbid"
+	}
+	return "uuid"
 }
 
 // octets returns the 63 octets of fields of a uuid or cbid ID, zero for others.

@@ -79,10 +79,14 @@ func (s *ModuleSpec) UnmarshalText(b []byte) error { return unmarshalKind(&s.ID,
 // UnmarshalText implements [encoding.TextUnmarshaler]; see [ParseCodat].
 func (c *Codat) UnmarshalText(b []byte) error { return unmarshalKind(&c.ID, b, KindCodat) }
 
-// Class returns the module class the specification belongs to.
+// Class returns the module class the specification belongs to, or the zero value
+// for the zero value.
 func (s ModuleSpec) Class() ModuleClass {
+	if s.IsZero() {
+		return ModuleClass{}
+	}
 	b := s.octets()
-	return ModuleClass{fromOctets("uuid", b[:16], KindModuleClass)}
+	return ModuleClass{fromOctets(s.format(), b[:16], KindModuleClass)}
 }
 
 func parseKind(s string, want Kind) (ID, error) {

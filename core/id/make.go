@@ -9,7 +9,7 @@ import (
 
 // NewPeer makes a random peer ID of the uuid format in the group, as JXSE 2.5
 // does. Such an ID cannot be proven; Juxta peers use [PeerFromKey].
-func NewPeer(g Group) Peer { return Peer{random(g, KindPeer)} }
+func NewPeer(g Group) Peer { return Peer{random("uuid", g, KindPeer)} }
 
 // PeerFromKey makes the peer ID that only the holder of the key can prove: the
 // cbid of the DER form of the public key (SubjectPublicKeyInfo) in the World
@@ -47,12 +47,17 @@ func NewGroup(parent Group) Group {
 	return Group{fromOctets("uuid", b[:n], KindGroup)}
 }
 
-// NewPipe makes a random pipe ID in the group.
-func NewPipe(g Group) Pipe { return Pipe{random(g, KindPipe)} }
+// NewPipe makes a random pipe ID in the group, in the format of its ID.
+func NewPipe(g Group) Pipe { return Pipe{random(g.format(), g, KindPipe)} }
 
-// PipeFromSeed makes the pipe ID that JXSE 2.5 derives from the first 16 octets
-// of the seed, so that peers agree on a pipe without telling each other.
+// PipeFromSeed makes the pipe ID that JXSE derives from the seed, so that peers
+// agree on a pipe without telling each other. In groups of the cbid format it is
+// [PipeFromHash]; in others, as JXSE 2.5 has it, only the first 16 octets of the
+// seed count.
 func PipeFromSeed(g Group, seed []byte) Pipe {
+	if g.format() == "cbid" {
+		return PipeFromHash(g, seed)
+	}
 	b := g.octets()
 	clear(b[16:])
 	copy(b[16:32], seed)
@@ -60,14 +65,32 @@ func PipeFromSeed(g Group, seed []byte) Pipe {
 	return Pipe{fromOctets("uuid", b[:32], KindPipe)}
 }
 
-// PeerFromSeed makes the uuid peer ID that JXSE 2.5 derives from the first 16
-// octets of the seed. It serves tests and simulations, where IDs must repeat.
+// PipeFromHash makes the pipe ID of the cbid format that JXSE derives from the
+// hash of the seed: every release in groups of that format, and JXSE 2.7 also in
+// the well-known groups, where JXSE 2.5 derives another one, [PipeFromSeed].
+func PipeFromHash(g Group, seed []byte) Pipe {
+	sum := sha1.Sum(seed)
+	b := g.octets()
+	clear(b[16:])
+	copy(b[16:32], sum[:])
+	v4(b[16:32])
+	return Pipe{fromOctets("cbid", b[:32], KindPipe)}
+}
+
+// PeerFromSeed makes the peer ID that JXSE 2.5 derives from the seed: in groups
+// of the cbid format from its hash, in others from its first 16 octets. It serves
+// tests and simulations, where IDs must repeat.
 func PeerFromSeed(g Group, seed []byte) Peer {
 	b := g.octets()
 	clear(b[16:])
-	copy(b[16:32], seed)
-	v4(b[16:32])
-	return Peer{fromOctets("uuid", b[:32], KindPeer)}
+	if g.format() == "cbid" {
+		sum := sha1.Sum(seed)
+		copy(b[16:32], sum[:])
+	} else {
+		copy(b[16:32], seed)
+		v4(b[16:32])
+	}
+	return Peer{fromOctets(g.format(), b[:32], KindPeer)}
 }
 
 // GroupFromSeed makes the uuid group ID that JXSE 2.5 derives from the first 16
@@ -97,7 +120,7 @@ func NewModuleSpec(c ModuleClass) ModuleSpec {
 	b := c.octets()
 	clear(b[16:])
 	fillV4(b[16:32])
-	return ModuleSpec{fromOctets("uuid", b[:32], KindModuleSpec)}
+	return ModuleSpec{fromOctets(c.format(), b[:32], KindModuleSpec)}
 }
 
 // NewUUID returns a random version 4 UUID in its usual text form of 36 characters.
@@ -109,11 +132,11 @@ func NewUUID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-func random(g Group, k Kind) ID {
+func random(format string, g Group, k Kind) ID {
 	b := g.octets()
 	clear(b[16:])
 	fillV4(b[16:32])
-	return fromOctets("uuid", b[:32], k)
+	return fromOctets(format, b[:32], k)
 }
 
 // fillV4 fills b with chance and marks it the way JXSE marks its random UUIDs.

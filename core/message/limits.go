@@ -25,6 +25,13 @@ const (
 	maxTrailerSource    = 256
 	maxTrailerSignature = 1 << 10
 
+	// nameBlock is how many octets of names share one allocation while decoding.
+	nameBlock = 128
+
+	// platformRoom is how many elements a new message takes without growing: what
+	// routing and the two endpoint addresses need.
+	platformRoom = 4
+
 	// minElement is the size of the smallest element: magic, namespace, flags,
 	// empty name, empty body. Counts are checked against it before allocating.
 	minElement = 12

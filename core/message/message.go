@@ -76,15 +76,19 @@ type Message struct {
 }
 
 // Trailer is the signature of JXSE 2.7 over a whole message. It is kept
-// unverified; see chapter 1, section 2.6 of the wire notes.
+// unverified. It covers the octets of the message as they came, so it is void
+// as soon as an element is added or removed.
 type Trailer struct {
 	Cert      []byte // DER of the sender's certificate
 	Source    []byte // sender's peer ID, or a jxtatls address
 	Signature []byte // RSA PKCS #1 v1.5 with SHA-256 over message, Cert and Source
 }
 
-// New makes a message of the elements.
-func New(elems ...Element) *Message { return &Message{elems: elems} }
+// New makes a message of the elements. It keeps no reference to the slice.
+func New(elems ...Element) *Message {
+	// Room for what the platform adds before the message is sent.
+	return &Message{elems: append(make([]Element, 0, len(elems)+platformRoom), elems...)}
+}
 
 // Add appends elements and returns the message.
 func (m *Message) Add(elems ...Element) *Message {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 const (
@@ -23,11 +24,12 @@ var ErrFormat = errors.New("malformed message")
 // this package, so that receivers would refuse it.
 var ErrTooLarge = errors.New("message exceeds a limit")
 
-// Size returns the encoded size in octets.
+// Size returns the encoded size in octets, without the trailer. It does not
+// allocate unless the message uses more than eight namespaces.
 func (m *Message) Size() int {
-	var names []string
+	var arr [8]string
 	n := 4 + 1 + 2 + 2
-	for _, ns := range m.namespaces(names[:0]) {
+	for _, ns := range m.namespaces(arr[:0]) {
 		n += 2 + len(ns)
 	}
 	for i := range m.elems {
@@ -50,7 +52,9 @@ func (e *Element) size() int {
 // AppendTo appends the wire form to b. The elements of tail are written behind
 // those of the message, as if they had been added; senders use it for the
 // addresses that change with every hop. The namespaces of a decoded message
-// keep their order; new ones follow in order of first use.
+// keep their order; new ones follow in order of first use. It allocates nothing
+// if b has room for [Message.Size] octets more and the namespaces are eight at
+// most. The trailer is not written; see [Trailer.AppendTo].
 //
 // The error wraps [ErrTooLarge]; b is then returned unchanged.
 func (m *Message) AppendTo(b []byte, tail ...Element) ([]byte, error) {
@@ -158,9 +162,14 @@ func appendString(b []byte, s string) []byte {
 // which must not be changed while any of its elements is in use.
 //
 // Octets behind the counted elements are taken as the trailer of JXSE 2.7 if
-// they are exactly three blobs, and ignored otherwise, as chapter 1, section
-// 2.6.4 of the wire notes recommends. Flags that nobody uses are ignored. The
-// error wraps [ErrFormat].
+// they are exactly three blobs, and ignored otherwise, as JXSE 2.5 does where
+// the transport tells where a message ends. Flags that nobody uses are ignored.
+// A message that counts no elements is empty; JXSE reads one from HTTP to the
+// end of input instead, and loses the TCP connection. The error wraps [ErrFormat].
+//
+// It makes three allocations at most for a message within the usual bounds: two
+// namespaces, no signed elements, and element names of 128 octets together
+// beside those that JXTA itself uses.
 func Decode(b []byte) (*Message, error) {
 	d := decoder{b: b}
 	if string(d.take(4)) != msgMagic {
@@ -173,20 +182,19 @@ func Decode(b []byte) (*Message, error) {
 	if spaces > MaxNamespaces || 2*spaces > len(d.b) {
 		return nil, fmt.Errorf("message: %w: %d namespaces", ErrFormat, spaces)
 	}
-	m := &Message{}
-	if spaces > 0 {
-		m.spaces = make([]string, spaces)
-		for i := range m.spaces {
-			m.spaces[i] = d.name(MaxName)
-		}
+	m := newMessage(spaces, d.peekCount(spaces))
+	for range spaces {
+		m.spaces = append(m.spaces, d.name(MaxName))
 	}
 	count := int(d.u16())
 	if d.err == nil && (count > MaxElements || minElement*count > len(d.b)) {
 		return nil, fmt.Errorf("message: %w: %d elements in %d octets", ErrFormat, count, len(d.b))
 	}
 	if d.err == nil {
-		// Room for what the platform adds before the message is sent on.
-		m.elems = make([]Element, count, count+4)
+		if m.elems = m.elems[:0]; count > cap(m.elems) {
+			m.elems = make([]Element, 0, count)
+		}
+		m.elems = m.elems[:count]
 	}
 	for i := range m.elems {
 		d.element(&m.elems[i], m.spaces, false)
@@ -198,10 +206,49 @@ func Decode(b []byte) (*Message, error) {
 	return m, nil
 }
 
+// frame is a message with the room for namespaces that most need, and
+// smallFrame has the same for elements, to have all in one allocation.
+type frame struct {
+	Message
+	roomSpaces [2]string
+}
+
+type smallFrame struct {
+	frame
+	roomElems [6]Element
+}
+
+func newMessage(spaces, elements int) *Message {
+	var f *frame
+	if elements <= len(smallFrame{}.roomElems) {
+		small := new(smallFrame)
+		f = &small.frame
+		f.elems = small.roomElems[:0]
+	} else {
+		f = new(frame)
+	}
+	f.spaces = f.roomSpaces[:0]
+	if spaces > len(f.roomSpaces) {
+		f.spaces = make([]string, 0, spaces)
+	}
+	return &f.Message
+}
+
+// peekCount returns the element count behind the namespaces that come next, or 0
+// if the message ends before it.
+func (d *decoder) peekCount(spaces int) int {
+	ahead := decoder{b: d.b}
+	for range spaces {
+		ahead.take(int(ahead.u16()))
+	}
+	return int(ahead.u16())
+}
+
 // decoder reads from b with one sticky error.
 type decoder struct {
-	b   []byte
-	err error
+	b     []byte
+	names strings.Builder // holds the names that are not interned, many in one allocation
+	err   error
 }
 
 var errShort = errors.New("it ends too early")
@@ -237,7 +284,25 @@ func (d *decoder) name(limit int) string {
 	if d.err == nil && n > limit {
 		d.err = fmt.Errorf("a name of %d octets, the limit is %d", n, limit)
 	}
-	return intern(d.take(n))
+	return d.text(d.take(n))
+}
+
+// text returns b as a string of its own memory.
+func (d *decoder) text(b []byte) string {
+	if s := intern(b); s != "" || len(b) == 0 {
+		return s
+	}
+	if len(b) > nameBlock {
+		return string(b)
+	}
+	start := d.names.Len()
+	if len(b) > d.names.Cap()-start {
+		// What was handed out keeps the old block; never let the builder copy it.
+		d.names, start = strings.Builder{}, 0
+		d.names.Grow(min(nameBlock, len(b)+len(d.b)))
+	}
+	d.names.Write(b)
+	return d.names.String()[start:]
 }
 
 func (d *decoder) element(e *Element, spaces []string, signature bool) {
@@ -258,7 +323,9 @@ func (d *decoder) element(e *Element, spaces []string, signature bool) {
 	}
 	e.Name = d.name(MaxName)
 	if flags&flagType != 0 {
-		e.Type = d.name(MaxType)
+		if e.Type = d.name(MaxType); e.Type == TypeOctets {
+			e.Type = "" // one spelling of the default
+		}
 	}
 	size := d.take(4)
 	if size == nil {
@@ -277,8 +344,22 @@ func (d *decoder) element(e *Element, spaces []string, signature bool) {
 		}
 		e.Signature = new(Element)
 		d.element(e.Signature, spaces, true)
+		e.Signature.Namespace = e.Namespace
 	}
 }
+
+// AppendTo appends the trailer to b, an encoded message: each of its parts behind
+// its length of four octets.
+func (t *Trailer) AppendTo(b []byte) []byte {
+	for _, blob := range [...][]byte{t.Cert, t.Source, t.Signature} {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(blob)))
+		b = append(b, blob...)
+	}
+	return b
+}
+
+// Size returns the encoded size in octets.
+func (t *Trailer) Size() int { return 3*4 + len(t.Cert) + len(t.Source) + len(t.Signature) }
 
 func (d *decoder) trailer() *Trailer {
 	if len(d.b) == 0 {
@@ -304,8 +385,8 @@ func (d *decoder) blob(limit uint32) []byte {
 	return d.take(int(n))
 }
 
-// intern spares the allocation for names and types that stand in nearly every
-// message.
+// intern spares the memory for names and types that stand in nearly every
+// message. It returns "" for others.
 func intern(b []byte) string {
 	switch string(b) {
 	case "":
@@ -326,8 +407,14 @@ func intern(b []byte) string {
 		return "JxtaWireHeader"
 	case "RendezVousPropagatejxta-NetGroup":
 		return "RendezVousPropagatejxta-NetGroup"
+	case "jxta-NetGroupORes":
+		return "jxta-NetGroupORes"
+	case "jxta-NetGroupIRes":
+		return "jxta-NetGroupIRes"
+	case "jxta-NetGroupSrdi":
+		return "jxta-NetGroupSrdi"
 	}
-	return string(b)
+	return ""
 }
 
 func clip(s string) string {

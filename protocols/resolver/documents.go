@@ -20,8 +20,13 @@ type RawQuery struct {
 	// forwarded it. It is set on received queries only.
 	From id.Peer
 
-	// ToGroup says that the query was spread, not sent to this peer alone.
+	// ToGroup says that a received query was spread, not sent to this peer alone.
 	ToGroup bool
+
+	// ToEdges makes a rendezvous that spreads the query give it to the edges
+	// that lease from it too. Services that keep an index do without. It does
+	// not travel.
+	ToEdges bool
 
 	// Broadcast says that the query came as a datagram to the whole
 	// neighbourhood, which will answer at the same time.

@@ -74,8 +74,9 @@ type Outcome uint8
 
 // The outcomes of a query.
 const (
-	Done     Outcome = iota // answered, or nothing to say
-	PassItOn                // others may know; a rendezvous spreads it further
+	Done      Outcome = iota // answered, or nothing to say
+	PassItOn                 // others may know; a rendezvous gives it to other rendezvous and neighbours
+	PassToAll                // and also to the edges that lease from it
 	WalkOn                  // like PassItOn, but a rendezvous does not bother the edges that lease from it
 )
 
@@ -363,7 +364,7 @@ func (s *Service) message(suffix string, d xmldoc.Document) (*message.Message, e
 	if err != nil {
 		return nil, err
 	}
-	if suffix != "Srdi" {
+	if edges {
 		return message.New(message.XML(message.Platform, s.param+suffix, doc)), nil
 	}
 	var b bytes.Buffer

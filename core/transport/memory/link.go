@@ -26,21 +26,23 @@ type link struct {
 	peer     *link
 	remote   endpoint.Address
 	outgoing bool
+	space    chan struct{} // receives a token when in gets shorter
+	done     chan struct{} // closed with closed
 
 	mu       sync.Mutex
 	in       []parcel
-	space    chan struct{} // receives a token when in gets shorter
-	started  bool
-	running  bool
-	closed   bool // nothing more goes out, and nothing comes in
-	ending   bool // the other side closed: deliver what is under way, then close
-	done     chan struct{}
-	lastTime time.Time
+	lastTime time.Time // when the last of in arrives
+	started  bool      // Opened has returned
+	running  bool      // deliver runs, or is over for good
+	closed   bool      // nothing more goes out, and nothing is delivered
+	breaker  *time.Timer
 }
 
+// parcel is a message under way, or the news that the other side has closed.
 type parcel struct {
 	at   time.Time
 	body []byte
+	end  bool
 }
 
 func newLink(t *Transport, remote endpoint.Address, outgoing bool) *link {
@@ -64,6 +66,7 @@ func (l *link) Send(ctx context.Context, body []byte) error {
 		}
 		select {
 		case <-l.peer.space:
+		case <-l.peer.done:
 		case <-l.done:
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -71,6 +74,7 @@ func (l *link) Send(ctx context.Context, body []byte) error {
 	}
 }
 
+// put hands a message to the other side, if there is room.
 func (l *link) put(body []byte) (bool, error) {
 	l.mu.Lock()
 	closed := l.closed
@@ -78,27 +82,35 @@ func (l *link) put(body []byte) (bool, error) {
 	if closed {
 		return false, endpoint.ErrLinkClosed
 	}
-	if !l.t.net.connected(l.t.name, l.peer.t.name) {
-		return true, nil // it vanishes on the way
-	}
+	connected := l.connected()
 	at := time.Now().Add(l.t.net.delay())
 	p := l.peer
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	switch {
+	case p.closed && connected:
 		return false, endpoint.ErrLinkClosed
-	}
-	if len(p.in) >= maxInFlight {
+	case p.closed:
+		return true, nil // on this shore nobody knows yet
+	case len(p.in) >= maxInFlight:
 		return false, nil
 	}
-	if at.Before(p.lastTime) {
-		at = p.lastTime
-	}
-	p.lastTime = at
-	p.in = append(p.in, parcel{at, slices.Clone(body)})
-	p.wake()
+	p.add(parcel{at: at, body: slices.Clone(body)})
 	return true, nil
 }
+
+// add appends what comes, never to overtake what came before. l.mu is held.
+func (l *link) add(x parcel) {
+	if x.at.Before(l.lastTime) {
+		x.at = l.lastTime
+	}
+	l.lastTime = x.at
+	l.in = append(l.in, x)
+	l.wake()
+}
+
+// connected reports whether no partition runs between the two sides.
+func (l *link) connected() bool { return l.t.net.connected(l.t.name, l.peer.t.name) }
 
 // start allows delivery; until then messages wait.
 func (l *link) start() {
@@ -110,93 +122,129 @@ func (l *link) start() {
 
 // wake starts the delivering goroutine if there is something to do. l.mu is held.
 func (l *link) wake() {
-	if l.started && !l.running && (len(l.in) > 0 || l.ending || l.closed) {
+	if l.started && !l.running && (len(l.in) > 0 || l.closed) {
 		l.running = true
 		go l.deliver() // waited for through t.wg, which holds one count until finish
 	}
 }
 
+// deliver runs while there is something to deliver and ends with the link.
 func (l *link) deliver() {
 	for {
-		l.mu.Lock()
-		if l.closed || (len(l.in) == 0 && l.ending) {
-			l.closed = true
-			l.mu.Unlock()
+		l.wait()
+		x, ok, over := l.next()
+		switch {
+		case over:
 			l.finish()
 			return
-		}
-		if len(l.in) == 0 {
-			l.running = false
-			l.mu.Unlock()
+		case !ok:
 			return
+		case x.end:
+			l.shut()
+			continue
 		}
-		next := l.in[0]
-		l.mu.Unlock()
-		if wait := time.Until(next.at); wait > 0 {
-			timer := time.NewTimer(wait)
-			select {
-			case <-timer.C:
-			case <-l.done:
-				timer.Stop()
-				continue
-			}
-		}
-		l.mu.Lock()
-		l.in[0].body = nil
-		l.in = l.in[1:]
-		l.mu.Unlock()
 		select {
 		case l.space <- struct{}{}:
 		default:
 		}
-		if err := l.t.host.Receive(l, next.body); err != nil {
+		if err := l.t.host.Receive(l, x.body); err != nil {
 			_ = l.Close()
 		}
 	}
 }
 
+// wait waits until the first parcel is there or the link is closed.
+func (l *link) wait() {
+	l.mu.Lock()
+	var d time.Duration
+	if !l.closed && len(l.in) > 0 {
+		d = time.Until(l.in[0].at)
+	}
+	l.mu.Unlock()
+	if d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-l.done:
+		}
+	}
+}
+
+// next takes the first parcel. over says that the link is closed. ok is false
+// when there is no parcel or a partition holds it up; deliver must then return,
+// and what changes that starts it anew.
+func (l *link) next() (x parcel, ok, over bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return parcel{}, false, true // running stays set: never again
+	}
+	if len(l.in) == 0 || !l.connected() {
+		l.running = false
+		return parcel{}, false, false
+	}
+	x = l.in[0]
+	l.in[0] = parcel{}
+	l.in = l.in[1:]
+	return x, true, false
+}
+
 // finish runs once, as the last step of the delivering goroutine.
 func (l *link) finish() {
-	l.closeDone()
+	l.mu.Lock()
+	if l.breaker != nil {
+		l.breaker.Stop()
+	}
+	l.in = nil
+	l.mu.Unlock()
 	l.t.host.Closed(l)
 	l.t.drop(l)
 }
 
-func (l *link) closeDone() {
+// shut ends this side and reports whether it was open.
+func (l *link) shut() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	select {
-	case <-l.done:
-	default:
-		close(l.done)
+	if l.closed {
+		return false
 	}
+	l.closed = true
+	close(l.done)
+	l.wake()
+	return true
 }
 
 // Close implements [endpoint.Link]: this side ends at once, the other when it
 // has got what is under way.
 func (l *link) Close() error {
-	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
+	if !l.shut() {
 		return nil
 	}
-	l.closed = true
-	l.wake()
-	l.mu.Unlock()
-	l.closeDone()
+	at := time.Now().Add(l.t.net.delay())
 	p := l.peer
 	p.mu.Lock()
-	p.ending = true
-	p.wake()
-	p.mu.Unlock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.add(parcel{at: at, end: true})
+	}
 	return nil
 }
 
-// breakLater ends both sides of a link across a partition.
-func (l *link) breakLater() {
-	time.AfterFunc(BreakAfter, func() {
-		if !l.t.net.connected(l.t.name, l.peer.t.name) {
-			_ = l.Close()
+// ashore adapts the link to a changed shore line: across it, it breaks after a
+// while; no longer across it, it goes on where it was held up.
+func (l *link) ashore() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+	case l.connected():
+		if l.breaker != nil {
+			l.breaker.Stop()
+			l.breaker = nil
 		}
-	})
+		l.wake()
+	case l.breaker == nil:
+		l.breaker = time.AfterFunc(BreakAfter, func() { _ = l.Close() })
+	}
 }

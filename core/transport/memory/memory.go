@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,8 +56,9 @@ func New(cfg Config) *Network {
 }
 
 // Partition puts the named hosts on an island of their own. Nothing crosses its
-// shore: dialling waits for nothing, messages vanish, and links across it break
-// when nobody has heard anything for [BreakAfter].
+// shore: dialling waits for nothing, datagrams vanish, what is sent on a link is
+// held up, and a link across it breaks, each side for itself, if the partition
+// is not healed within [BreakAfter].
 func (n *Network) Partition(names ...string) {
 	n.mu.Lock()
 	next := 1
@@ -64,8 +66,24 @@ func (n *Network) Partition(names ...string) {
 		next = max(next, i+1)
 	}
 	for _, name := range names {
-		n.island[name] = next
+		n.island[strings.ToLower(name)] = next
 	}
+	n.mu.Unlock()
+	n.newShore()
+}
+
+// Heal undoes every partition: what was held up goes on. Links that have broken
+// stay broken.
+func (n *Network) Heal() {
+	n.mu.Lock()
+	clear(n.island)
+	n.mu.Unlock()
+	n.newShore()
+}
+
+// newShore tells every link that the islands have changed.
+func (n *Network) newShore() {
+	n.mu.Lock()
 	hosts := make([]*Transport, 0, len(n.hosts))
 	for _, t := range n.hosts {
 		hosts = append(hosts, t)
@@ -73,18 +91,9 @@ func (n *Network) Partition(names ...string) {
 	n.mu.Unlock()
 	for _, t := range hosts {
 		for _, l := range t.openLinks() {
-			if !n.connected(l.t.name, l.peer.t.name) {
-				l.breakLater()
-			}
+			l.ashore()
 		}
 	}
-}
-
-// Heal undoes every partition. Links that have broken stay broken.
-func (n *Network) Heal() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	clear(n.island)
 }
 
 func (n *Network) connected(a, b string) bool {
@@ -114,7 +123,7 @@ func (n *Network) lost() bool {
 // TransportConfig describes one host of a network.
 type TransportConfig struct {
 	// Name is the host part of its address, mem://Name. Required, unique in
-	// the network.
+	// the network; case does not count, as in every address.
 	Name string
 	// Deaf hosts cannot be dialled, only dial, as behind NAT.
 	Deaf bool
@@ -125,6 +134,7 @@ type TransportConfig struct {
 // Transport makes the transport of one host. It joins the network when the
 // endpoint starts it.
 func (n *Network) Transport(cfg TransportConfig) *Transport {
+	cfg.Name = strings.ToLower(cfg.Name)
 	return &Transport{net: n, name: cfg.Name, cfg: cfg, links: map[*link]struct{}{}, closing: make(chan struct{})}
 }
 
@@ -195,9 +205,13 @@ func (t *Transport) Dial(ctx context.Context, addr endpoint.Address) (endpoint.L
 	if err := t.pause(ctx, 2*t.net.delay()); err != nil {
 		return fail(endpoint.PhaseConnect, err)
 	}
-	if !t.net.connected(t.name, addr.Host) {
-		<-ctx.Done() // a black hole
-		return fail(endpoint.PhaseConnect, context.Cause(ctx))
+	if !t.net.connected(t.name, addr.Host) { // a black hole
+		select {
+		case <-ctx.Done():
+			return fail(endpoint.PhaseConnect, context.Cause(ctx))
+		case <-t.closing:
+			return fail(endpoint.PhaseConnect, endpoint.ErrClosed)
+		}
 	}
 	t.net.mu.Lock()
 	other := t.net.hosts[addr.Host]
@@ -215,10 +229,20 @@ func (t *Transport) Dial(ctx context.Context, addr endpoint.Address) (endpoint.L
 		_ = b.Close()
 		return fail(endpoint.PhasePolicy, err)
 	}
+	a.ashore() // a partition may have come between
+	b.ashore()
 	return a, nil
 }
 
+// pause waits, but not longer than ctx and the transport live.
 func (t *Transport) pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-t.closing:
+		return endpoint.ErrClosed
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	default:
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -268,6 +292,11 @@ func (t *Transport) openLinks() []*link {
 
 // Broadcast implements [endpoint.Broadcaster].
 func (t *Transport) Broadcast(_ context.Context, body []byte) error {
+	select {
+	case <-t.closing:
+		return fmt.Errorf("memory: broadcast: %w", endpoint.ErrClosed)
+	default:
+	}
 	if t.cfg.Segment == "" {
 		return fmt.Errorf("memory: broadcast: %w", errNoSegment)
 	}
@@ -279,7 +308,7 @@ func (t *Transport) Broadcast(_ context.Context, body []byte) error {
 		}
 	}
 	t.net.mu.Unlock()
-	slices.SortFunc(to, func(a, b *Transport) int { return cmpString(a.name, b.name) })
+	slices.SortFunc(to, func(a, b *Transport) int { return strings.Compare(a.name, b.name) })
 	for _, o := range to {
 		if !t.net.lost() {
 			o.datagram(slices.Clone(body), t.net.delay())
@@ -319,14 +348,4 @@ func (t *Transport) Close() error {
 	}
 	t.wg.Wait()
 	return nil
-}
-
-func cmpString(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }

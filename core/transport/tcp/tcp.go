@@ -61,12 +61,20 @@ type Transport struct {
 	wg        sync.WaitGroup
 	listeners []net.Listener
 	stats     counters
+	times     times
+	trusted   func(ip string) bool // exempt from the limits per IP address
 
 	mu      sync.Mutex
 	closed  bool
 	links   map[*link]struct{}
-	waiting map[net.Conn]struct{} // accepted, welcome not yet read
-	perHost map[string]int
+	waiting []stranger     // accepted, welcome not yet read; oldest first
+	perHost map[string]int // accepted, by IP address
+}
+
+// stranger is an accepted connection that has not said who it is.
+type stranger struct {
+	c  net.Conn
+	ip string
 }
 
 // New makes a transport; the endpoint starts it.
@@ -80,7 +88,8 @@ func New(cfg Config) *Transport {
 		cfg.MaxPerHost = defaultMaxPerHost
 	}
 	t := &Transport{
-		cfg: cfg, links: map[*link]struct{}{}, waiting: map[net.Conn]struct{}{}, perHost: map[string]int{},
+		cfg: cfg, times: defaultTimes, trusted: isLoopback,
+		links: map[*link]struct{}{}, perHost: map[string]int{},
 	}
 	t.ctx, t.cancel = context.WithCancelCause(context.Background())
 	return t
@@ -226,14 +235,13 @@ func interfaceIPs() []netip.Addr {
 	return local
 }
 
-// Close implements [endpoint.Transport].
+// Close implements [endpoint.Transport]. Links write what is queued, for a
+// moment.
 func (t *Transport) Close() error {
 	t.mu.Lock()
+	first := !t.closed
 	t.closed = true
-	conns := make([]net.Conn, 0, len(t.waiting))
-	for c := range t.waiting {
-		conns = append(conns, c)
-	}
+	strangers := slices.Clone(t.waiting)
 	links := make([]*link, 0, len(t.links))
 	for l := range t.links {
 		links = append(links, l)
@@ -241,20 +249,21 @@ func (t *Transport) Close() error {
 	t.mu.Unlock()
 	t.cancel(endpoint.ErrClosed)
 	var errs []error
-	for _, ln := range t.listeners {
-		errs = append(errs, ln.Close())
+	if first {
+		for _, ln := range t.listeners {
+			errs = append(errs, ln.Close())
+		}
 	}
-	for _, c := range conns {
-		_ = c.Close()
+	for _, s := range strangers {
+		_ = s.c.Close()
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), t.times.drain) // for all together
+	defer cancel()
 	for _, l := range links {
-		_ = l.Close()
+		l.drain(ctx)
 	}
 	t.wg.Wait()
-	if err := errors.Join(errs...); err != nil && !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // accept takes connections from a listener until it is closed.
@@ -285,22 +294,41 @@ func (t *Transport) admit(c net.Conn) bool {
 	ip := origin(c)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed || len(t.waiting) >= maxHandshakes || (t.perHost[ip] >= t.cfg.MaxPerHost && !isLoopback(ip)) {
+	if t.closed || !t.trusted(ip) && (t.perHost[ip] >= t.cfg.MaxPerHost || t.handshakesOf(ip) >= maxHandshakesPerHost) {
 		return false
 	}
-	t.waiting[c] = struct{}{}
+	if len(t.waiting) >= maxHandshakes {
+		_ = t.waiting[0].c.Close() // its handshake ends with an error
+		t.waiting = slices.Delete(t.waiting, 0, 1)
+		t.stats.refused.Add(1)
+	}
+	t.waiting = append(t.waiting, stranger{c, ip})
 	t.perHost[ip]++
 	t.wg.Go(func() { t.welcomeIncoming(c, ip) })
 	return true
 }
 
+// handshakesOf counts the strangers of an IP address. t.mu is held.
+func (t *Transport) handshakesOf(ip string) int {
+	n := 0
+	for _, s := range t.waiting {
+		if s.ip == ip {
+			n++
+		}
+	}
+	return n
+}
+
 func (t *Transport) welcomeIncoming(c net.Conn, ip string) {
+	if tc, ok := c.(*net.TCPConn); ok {
+		_ = tc.SetKeepAliveConfig(keepAlive)
+		setUserTimeout(tc)
+	}
 	l, err := t.handshake(t.ctx, c, endpoint.Address{})
 	t.mu.Lock()
-	delete(t.waiting, c)
+	t.waiting = slices.DeleteFunc(t.waiting, func(s stranger) bool { return s.c == c })
 	t.mu.Unlock()
 	if err == nil {
-		l.ip = ip
 		err = t.open(l)
 	}
 	if err != nil {
@@ -310,10 +338,8 @@ func (t *Transport) welcomeIncoming(c net.Conn, ip string) {
 	}
 }
 
+// release takes an accepted connection off the count of its IP address.
 func (t *Transport) release(ip string) {
-	if ip == "" {
-		return
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.perHost[ip]--; t.perHost[ip] <= 0 {
@@ -347,36 +373,43 @@ func (t *Transport) Dial(ctx context.Context, addr endpoint.Address) (endpoint.L
 	fail := func(p endpoint.Phase, err error) (endpoint.Link, error) {
 		return nil, &endpoint.DialError{Addr: addr, Phase: p, Err: err}
 	}
-	if _, port, err := addr.HostPort(); err != nil {
+	if addr.Protocol != Protocol {
+		return fail(endpoint.PhaseAddress, endpoint.ErrNoTransport)
+	}
+	if host, port, err := addr.HostPort(); err != nil {
 		return fail(endpoint.PhaseAddress, err)
+	} else if host == "" {
+		return fail(endpoint.PhaseAddress, errHost)
 	} else if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return fail(endpoint.PhaseAddress, errPort)
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	stop := context.AfterFunc(t.ctx, cancel)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(t.ctx, func() { cancel(endpoint.ErrClosed) })()
+	ctx, stop := context.WithTimeout(ctx, t.times.connect)
 	defer stop()
 	d := net.Dialer{KeepAliveConfig: keepAlive, Control: control}
 	c, err := d.DialContext(ctx, "tcp", addr.Host)
 	if err != nil {
+		phase := endpoint.PhaseConnect
 		var dns *net.DNSError
 		if errors.As(err, &dns) {
-			return fail(endpoint.PhaseResolve, dns)
+			phase, err = endpoint.PhaseResolve, dns
 		}
-		return fail(endpoint.PhaseConnect, reason(err))
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return fail(phase, reason(err))
 	}
 	l, err := t.handshake(ctx, c, addr)
+	if err == nil && !l.juxta {
+		// A JXSE 2.5 acceptor that reads a message together with the welcome
+		// does not look at it before more octets come.
+		err = t.pause(ctx, t.times.settle)
+	}
 	if err != nil {
 		_ = c.Close()
 		return fail(endpoint.PhaseHandshake, err)
-	}
-	if !l.juxta {
-		// A JXSE 2.5 acceptor that reads a message together with the welcome
-		// does not look at it before more octets come.
-		if err := t.pause(ctx, settle); err != nil {
-			_ = c.Close()
-			return fail(endpoint.PhaseHandshake, err)
-		}
 	}
 	if err := t.open(l); err != nil {
 		_ = c.Close()
@@ -385,8 +418,13 @@ func (t *Transport) Dial(ctx context.Context, addr endpoint.Address) (endpoint.L
 	return l, nil
 }
 
-var errPort = errors.New("the port is not a number from 1 to 65535")
+// Causes of a *endpoint.DialError in endpoint.PhaseAddress.
+var (
+	errHost = errors.New("the host is missing")
+	errPort = errors.New("the port is not a number from 1 to 65535")
+)
 
+// pause waits, but not longer than ctx lives.
 func (t *Transport) pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -398,6 +436,7 @@ func (t *Transport) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// origin is the IP address at the other end.
 func origin(c net.Conn) string {
 	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
 		return a.AddrPort().Addr().Unmap().String()
