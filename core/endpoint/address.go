@@ -171,8 +171,8 @@ func (a Address) AppendTo(b []byte) []byte {
 	return b
 }
 
-// MarshalText implements [encoding.TextMarshaler].
-func (a Address) MarshalText() ([]byte, error) { return a.AppendTo(nil), nil }
+// MarshalText implements [encoding.TextMarshaler]; the zero address is empty text.
+func (a Address) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // UnmarshalText implements [encoding.TextUnmarshaler]; see [ParseAddress].
 func (a *Address) UnmarshalText(b []byte) error {

@@ -23,11 +23,6 @@ type RawQuery struct {
 	// ToGroup says that a received query was spread, not sent to this peer alone.
 	ToGroup bool
 
-	// ToEdges makes a rendezvous that spreads the query give it to the edges
-	// that lease from it too. Services that keep an index do without. It does
-	// not travel.
-	ToEdges bool
-
 	// Broadcast says that the query came as a datagram to the whole
 	// neighbourhood, which will answer at the same time.
 	Broadcast bool

@@ -65,7 +65,7 @@ func (p Protocol[Q, R]) Handle(ctx context.Context, s *Service, f func(ctx conte
 	_, err := s.Register(ctx, p.name, Handler{Query: func(ctx context.Context, q *RawQuery) Outcome {
 		outcome := Done
 		if q.ToGroup {
-			outcome = PassToAll
+			outcome = PassItOn
 		}
 		body := p.newQ()
 		if err := xmldoc.Unmarshal([]byte(q.Body), body); err != nil {
@@ -117,7 +117,7 @@ func (p Protocol[Q, R]) ask(ctx context.Context, s *Service, to id.Peer, questio
 			yield(Response[R]{}, err)
 			return
 		}
-		q := &RawQuery{Handler: p.name, ID: NewID(), Body: string(doc), ToEdges: true}
+		q := &RawQuery{Handler: p.name, ID: NewID(), Body: string(doc)}
 		for r, err := range s.Collect(ctx, to, q) {
 			if err != nil {
 				yield(Response[R]{}, err)

@@ -64,7 +64,7 @@ func (s *Service) receiveQuery(_ context.Context, in endpoint.Incoming) {
 		s.mu.Lock()
 		h, ok := s.handlers[q.Handler]
 		s.mu.Unlock()
-		outcome := PassToAll
+		outcome := PassItOn
 		if ok && h.Query != nil {
 			outcome = h.Query(ctx, q)
 		} else {

@@ -74,9 +74,8 @@ type Outcome uint8
 
 // The outcomes of a query.
 const (
-	Done      Outcome = iota // answered, or nothing to say
-	PassItOn                 // others may know; a rendezvous gives it to other rendezvous and neighbours
-	PassToAll                // and also to the edges that lease from it
+	Done     Outcome = iota // answered, or nothing to say
+	PassItOn                // others may know; a rendezvous spreads it further, to its edges too
 	WalkOn                  // like PassItOn, but a rendezvous does not bother the edges that lease from it
 )
 
@@ -364,7 +363,7 @@ func (s *Service) message(suffix string, d xmldoc.Document) (*message.Message, e
 	if err != nil {
 		return nil, err
 	}
-	if edges {
+	if suffix != "Srdi" {
 		return message.New(message.XML(message.Platform, s.param+suffix, doc)), nil
 	}
 	var b bytes.Buffer
