@@ -1,0 +1,104 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// ErrSelf is the cause when an address turns out to be this very peer's.
+var ErrSelf = errors.New("the address is this peer's own")
+
+// dialCall is one attempt that several callers wait for.
+type dialCall struct {
+	done   chan struct{}
+	link   Link  // set before done is closed
+	err    error // likewise
+	cancel context.CancelCauseFunc
+	wait   int // how many callers wait; Endpoint.lmu guards it
+}
+
+// Dial returns a link to the address: an open one that was dialled under the
+// same address, the one another caller is just opening, or a new one. ctx
+// bounds the wait, and ends the attempt if nobody else waits for it. The error
+// is a *[DialError], or wraps [ErrClosed].
+func (e *Endpoint) Dial(ctx context.Context, addr Address) (Link, error) {
+	addr = addr.Base()
+	e.lmu.Lock()
+	if e.closed {
+		e.lmu.Unlock()
+		return nil, fmt.Errorf("endpoint: dial %s: %w", addr, ErrClosed)
+	}
+	if c := e.dialled[addr]; c != nil {
+		e.lmu.Unlock()
+		return c.Link, nil
+	}
+	call := e.dialing[addr]
+	if call == nil {
+		t := e.transport(addr.Protocol)
+		if t == nil {
+			e.lmu.Unlock()
+			return nil, &DialError{Addr: addr, Phase: PhaseAddress, Err: ErrNoTransport}
+		}
+		attempt, cancel := context.WithCancelCause(e.ctx)
+		call = &dialCall{done: make(chan struct{}), cancel: cancel}
+		e.dialing[addr] = call
+		e.wg.Go(func() { e.dial(attempt, t, addr, call) })
+	}
+	call.wait++
+	e.lmu.Unlock()
+	select {
+	case <-call.done:
+		return call.link, call.err
+	case <-ctx.Done():
+	}
+	e.lmu.Lock()
+	if call.wait--; call.wait == 0 {
+		call.cancel(context.Cause(ctx))
+		e.forget(addr, call) // who comes now begins anew
+	}
+	e.lmu.Unlock()
+	return nil, &DialError{Addr: addr, Phase: PhaseConnect, Err: context.Cause(ctx)}
+}
+
+// dial is the attempt itself.
+func (e *Endpoint) dial(ctx context.Context, t Transport, addr Address, call *dialCall) {
+	defer call.cancel(nil)
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	l, err := t.Dial(ctx, addr)
+	if errors.Is(err, ErrSelf) {
+		err = &DialError{Addr: addr, Phase: PhaseIdentity, Err: ErrSelf}
+	}
+	e.lmu.Lock()
+	e.forget(addr, call)
+	e.lmu.Unlock()
+	if err != nil {
+		call.err = err
+		e.log.Debug("dialling failed", "address", addr.String(), "error", err)
+	} else {
+		call.link = l
+	}
+	close(call.done)
+}
+
+// forget takes an attempt off the list. lmu is held.
+func (e *Endpoint) forget(addr Address, call *dialCall) {
+	if e.dialing[addr] == call {
+		delete(e.dialing, addr)
+	}
+}
+
+func (e *Endpoint) transport(protocol string) Transport {
+	e.tmu.RLock()
+	defer e.tmu.RUnlock()
+	for _, t := range e.transports {
+		if t.Protocol() == protocol {
+			return t
+		}
+	}
+	return nil
+}
+
+// Serves reports whether a transport dials addresses of this protocol.
+func (e *Endpoint) Serves(protocol string) bool { return e.transport(protocol) != nil }

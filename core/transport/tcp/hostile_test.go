@@ -1,0 +1,364 @@
+package tcp
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/message"
+	"github.com/juxta-p2p/juxta/core/transport/framing"
+)
+
+// reader makes a link that only reads, from r.
+func reader(r io.Reader, maxMessage int) *link {
+	l := &link{t: New(Config{MaxMessage: maxMessage}), in: &patient{}, closed: make(chan struct{})}
+	l.br = bufio.NewReaderSize(r, readBuffer)
+	return l
+}
+
+// pipe connects to the host through a pipe, in the virtual time of a bubble.
+func pipe(t *testing.T, h *host, ip string) *raw {
+	t.Helper()
+	here, there := net.Pipe()
+	if !h.t.admit(&from{Conn: there, ip: ip}) {
+		_ = there.Close()
+	}
+	return newRaw(t, here)
+}
+
+// from is a connection that seems to come from an IP address.
+type from struct {
+	net.Conn
+	ip string
+}
+
+func (f *from) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(f.ip), Port: 4000} }
+
+// inBubble runs f in virtual time with a transport that accepts through pipes.
+func inBubble(t *testing.T, f func(*testing.T, *host)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { f(t, newHost(t, New(Config{ClientOnly: true}))) })
+}
+
+// endsAfter reads until the connection is closed and checks when that is.
+func (r *raw) endsAfter(start time.Time, want time.Duration) {
+	r.t.Helper()
+	_, _ = io.Copy(io.Discard, r.br)
+	if got := time.Since(start); got != want {
+		r.t.Errorf("closed after %v, want %v", got, want)
+	}
+}
+
+// TestSilentStranger: who says nothing is sent away after 10 s; JXSE would hold a
+// thread for ever.
+func TestSilentStranger(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		start := time.Now()
+		pipe(t, h, "192.0.2.1").endsAfter(start, 10*time.Second)
+		if s := h.t.Stats(); s.BadWelcome != 1 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+// TestSlowWelcome: octets that trickle in do not win more time.
+func TestSlowWelcome(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		start := time.Now()
+		r := pipe(t, h, "192.0.2.1")
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for _, c := range []byte(strings.Repeat("JXTAHELLO", 50)) {
+				time.Sleep(time.Second)
+				if _, err := r.Write([]byte{c}); err != nil {
+					return
+				}
+			}
+		})
+		r.endsAfter(start, 10*time.Second)
+		wg.Wait()
+	})
+}
+
+// TestBadWelcomes: what is no welcome closes the connection at once.
+func TestBadWelcomes(t *testing.T) {
+	h := listening(t)
+	for name, line := range map[string]string{
+		"http":       "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"tls":        "\x16\x03\x01\x02\x00\x01\x00",
+		"too long":   "JXTAHELLO tcp://" + strings.Repeat("x", 5000),
+		"control":    "JXTAHELLO tcp://h:1\x00",
+		"too few":    "JXTAHELLO tcp://h:1 tcp://h:2\r\n",
+		"no peer":    "JXTAHELLO tcp://h:1 tcp://h:2 urn:jxta:jxta-NetGroup 0 1.1\r\n",
+		"no address": "JXTAHELLO h:1 tcp://h:2 " + them.String() + " 0 1.1\r\n",
+	} {
+		before := h.t.Stats().BadWelcome
+		r := connect(t, h)
+		_, _ = r.Write([]byte(line))
+		r.ended()
+		if got := h.t.Stats().BadWelcome; got != before+1 {
+			t.Errorf("%s: BadWelcome went from %d to %d", name, before, got)
+		}
+	}
+	if len(h.opened) != 0 {
+		t.Error("a link was opened")
+	}
+}
+
+// TestDialStrangers: who answers a dialler with something else, or not at all,
+// fails the handshake.
+func TestDialStrangers(t *testing.T) {
+	h := listening(t, func(tr *Transport) { tr.times.welcome = 50 * time.Millisecond })
+	for name, c := range map[string]struct {
+		says string
+		want error
+	}{
+		"http":    {"HTTP/1.1 400 Bad Request\r\n\r\n", framing.ErrWelcome},
+		"silence": {"", errSilent},
+		"half":    {"JXTAHELLO tcp://h:1", errSilent},
+	} {
+		_, err := h.t.Dial(short(t), acceptor(t, nil, func(r *raw) { _, _ = r.Write([]byte(c.says)); r.ended() }))
+		var de *endpoint.DialError
+		if !errors.As(err, &de) || de.Phase != endpoint.PhaseHandshake || !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestHalfPackages: inside a package the other side must not be silent for 10 s.
+func TestHalfPackages(t *testing.T) {
+	long := "\x05other\x04\x00" + strings.Repeat("x", 1024)
+	for name, part := range map[string][]byte{
+		"one octet":            pack(1, 10)[:1],
+		"header block":         pack(1, 10)[:30],
+		"long header block":    append([]byte(long), long...),
+		"header block alone":   pack(1, 10)[:framing.HeaderSize],
+		"body":                 pack(1, 100)[:100],
+		"body after a package": append(pack(1, 10), pack(2, 100)[:100]...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				r := pipe(t, h, "192.0.2.1")
+				go r.welcome()
+				r.write([]byte("JXTAHELLO tcp://h:1 tcp://h:2 " + them.String() + " 0 1.1\r\n"))
+				next(t, h.opened)
+				start := time.Now()
+				r.write(part)
+				r.endsAfter(start, 10*time.Second)
+				next(t, h.closed)
+				if h.t.Stats().BadFrame != 1 {
+					t.Errorf("stats %+v", h.t.Stats())
+				}
+			})
+		})
+	}
+}
+
+// TestTricklingPackage: octets that trickle in win time as if 16 KiB came each
+// second, and no more.
+func TestTricklingPackage(t *testing.T) {
+	for name, c := range map[string]struct {
+		first, rest []byte
+		every, want time.Duration
+	}{
+		"header": {nil, pack(1, 10), 200 * time.Millisecond, 10 * time.Second},
+		"body": { // 5 s more for its size
+			framing.AppendHeader(nil, 5*minRate), make([]byte, 5*minRate), 9 * time.Second, 15 * time.Second,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				r := pipe(t, h, "192.0.2.1")
+				go r.welcome()
+				r.write([]byte("JXTAHELLO tcp://h:1 tcp://h:2 " + them.String() + " 0 1.1\r\n"))
+				next(t, h.opened)
+				start := time.Now()
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					_, _ = r.Write(c.first)
+					for _, octet := range c.rest {
+						if _, err := r.Write([]byte{octet}); err != nil {
+							return
+						}
+						time.Sleep(c.every)
+					}
+				})
+				r.endsAfter(start, c.want)
+				wg.Wait()
+			})
+		})
+	}
+}
+
+// TestPatienceBetweenPackages: a link may be silent for hours, also after a
+// package that came in pieces.
+func TestPatienceBetweenPackages(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		r := pipe(t, h, "192.0.2.1")
+		go r.welcome()
+		r.write([]byte("JXTAHELLO tcp://h:1 tcp://h:2 " + them.String() + " 0 1.1\r\n"))
+		next(t, h.opened)
+		for range 3 {
+			p := pack(1, 50000)
+			r.write(p[:20])
+			time.Sleep(9 * time.Second)
+			r.write(p[20:40000])
+			r.write(p[40000:])
+			next(t, h.bodies)
+			time.Sleep(5 * time.Hour)
+		}
+		if len(h.closed) != 0 {
+			t.Error("the link was closed")
+		}
+	})
+}
+
+// TestAnnouncedLength: a length beyond the limit closes the link, and one within
+// it takes memory only as the octets come.
+func TestAnnouncedLength(t *testing.T) {
+	h := listening(t)
+	for _, n := range []int{message.MaxSize + 1, 1 << 40, -1} {
+		r := greet(t, h)
+		r.write(framing.AppendHeader(nil, n))
+		r.ended()
+		next(t, h.closed)
+	}
+
+	const came = 100 << 10
+	stream := append(framing.AppendHeader(nil, message.MaxSize), make([]byte, came)...)
+	l := reader(bytes.NewReader(stream), message.MaxSize)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := l.readFrame()
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("the error is %v", err)
+	}
+	if got, most := after.TotalAlloc-before.TotalAlloc, uint64(came+2*maxAhead); got > most {
+		t.Errorf("%d octets were allocated for %d that came, want at most %d", got, came, most)
+	}
+}
+
+// TestSmallLimit: MaxMessage holds in both directions, to the octet.
+func TestSmallLimit(t *testing.T) {
+	size := len(body(1, 100))
+	h := newHost(t, New(Config{Listen: []string{"127.0.0.1:0"}, MaxMessage: size}))
+	r := greet(t, h)
+	r.write(pack(1, 100))
+	next(t, h.bodies)
+	r.write(pack(1, 101))
+	r.ended()
+
+	l, err := h.t.Dial(short(t), h.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Send(t.Context(), body(1, 101)); err == nil || errors.Is(err, endpoint.ErrLinkClosed) {
+		t.Errorf("sending too much returned %v", err)
+	}
+	if err := l.Send(t.Context(), body(1, 100)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestHandshakeLimits: strangers who say nothing push out the oldest of them, but
+// those from one address not those from others.
+func TestHandshakeLimits(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		var all []*raw
+		for i := range maxHandshakes {
+			all = append(all, pipe(t, h, net.IPv4(192, 0, 2, byte(i/maxHandshakesPerHost)).String()))
+		}
+		for _, r := range all {
+			r.welcome()
+		}
+		start := time.Now()
+		one := pipe(t, h, "192.0.2.0") // its address has eight already
+		one.endsAfter(start, 0)
+		honest := pipe(t, h, "198.51.100.1")
+		all[0].endsAfter(start, 0) // the oldest goes
+		honest.welcome()
+		honest.write([]byte("JXTAHELLO tcp://h:1 tcp://h:2 " + them.String() + " 0 1.1\r\n"))
+		next(t, h.opened)
+		all[1].endsAfter(start, 10*time.Second)
+		synctest.Wait()
+		h.t.mu.Lock()
+		defer h.t.mu.Unlock()
+		if len(h.t.waiting) != 0 || len(h.t.perHost) != 1 {
+			t.Errorf("%d strangers and %v are still counted", len(h.t.waiting), h.t.perHost)
+		}
+	})
+}
+
+// TestPerHostLimit: 32 connections from one address, and room again when one ends;
+// this machine itself is not limited.
+func TestPerHostLimit(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		open := func(ip string) *raw {
+			r := pipe(t, h, ip)
+			go func() { _, _ = io.Copy(io.Discard, r.br) }()
+			_, _ = r.Write([]byte("JXTAHELLO tcp://h:1 tcp://h:2 " + them.String() + " 0 1.1\r\n"))
+			synctest.Wait()
+			return r
+		}
+		var all []*raw
+		for range defaultMaxPerHost {
+			all = append(all, open("192.0.2.1"))
+		}
+		if len(h.opened) != defaultMaxPerHost {
+			t.Fatalf("%d links", len(h.opened))
+		}
+		open("192.0.2.1")
+		if len(h.opened) != defaultMaxPerHost {
+			t.Error("one too many")
+		}
+		open("192.0.2.2")
+		if len(h.opened) != defaultMaxPerHost+1 {
+			t.Error("another address was refused")
+		}
+		_ = all[0].Close()
+		synctest.Wait()
+		open("192.0.2.1")
+		if len(h.opened) != defaultMaxPerHost+2 {
+			t.Error("there is no room after one has ended")
+		}
+		for range defaultMaxPerHost + 1 {
+			open("127.0.0.1")
+		}
+		if len(h.opened) != 2*defaultMaxPerHost+3 {
+			t.Error("this machine was limited")
+		}
+	})
+}
+
+// FuzzRead feeds a link with whatever a stranger may send after the welcome.
+func FuzzRead(f *testing.F) {
+	for _, name := range []string{"tcp-package-rdv-connect.bin", "tcp-package-routed-hop1.bin", "syn-dead-trailing.bin",
+		"syn-dead-header-block.bin", "syn-ok-header-order.bin"} {
+		f.Add(testdata(f, name))
+	}
+	f.Add(pack(1, 10))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		const most = 1 << 20
+		l := reader(bytes.NewReader(b), most)
+		for left := len(b); ; {
+			body, err := l.readFrame()
+			if err != nil {
+				return
+			}
+			if left -= len(body) + 2; left < 0 {
+				t.Fatal("more octets came out than went in")
+			}
+			_, _ = message.Decode(body)
+		}
+	})
+}

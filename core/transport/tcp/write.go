@@ -1,0 +1,209 @@
+package tcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/transport/framing"
+)
+
+// frames are framed messages on their way to the connection. They come from a
+// pool, so that a link at rest holds none.
+type frames struct {
+	b []byte
+	n int // how many messages
+}
+
+var framesPool = sync.Pool{New: func() any { return new(frames) }}
+
+func (f *frames) add(body []byte) {
+	f.b = append(framing.AppendHeader(f.b, len(body)), body...)
+	f.n++
+}
+
+func (f *frames) free() {
+	if cap(f.b) <= maxPooled {
+		f.b, f.n = f.b[:0], 0
+		framesPool.Put(f)
+	}
+}
+
+// Send implements [endpoint.Link]. On a link at rest it writes inline, so that
+// the message leaves without a change of goroutine. While a write is in flight it
+// queues, and the next write takes all that is queued. It also queues when the
+// last write ended only a moment ago: who sends in a tight loop gets few large
+// writes instead of many small ones.
+func (l *link) Send(ctx context.Context, body []byte) error {
+	if len(body) > l.t.cfg.MaxMessage {
+		return fmt.Errorf("tcp: a message of %d octets, the limit is %d", len(body), l.t.cfg.MaxMessage)
+	}
+	waited := false
+	l.mu.Lock()
+	for l.err == nil && l.writing && l.queue != nil && len(l.queue.b)+framing.HeaderSize+len(body) > maxQueued {
+		l.mu.Unlock()
+		waited = true
+		select {
+		case <-l.space:
+		case <-l.closed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		l.mu.Lock()
+	}
+	if l.err != nil {
+		l.mu.Unlock()
+		return l.closedError()
+	}
+	now := time.Now()
+	if !l.writing && now.Sub(l.rested) > burstGap {
+		l.writing = true
+		l.mu.Unlock()
+		return l.writeNow(now, body)
+	}
+	if l.queue == nil {
+		l.queue = framesPool.Get().(*frames)
+	}
+	l.queue.add(body)
+	start := !l.writing
+	if start {
+		l.writing = true
+		l.flushers.Add(1)
+	}
+	l.mu.Unlock()
+	if start {
+		go l.flush(nil) // waited for by the reader before it reports the end
+	}
+	if waited {
+		l.signal() // there may be room for another one who waits
+	}
+	return nil
+}
+
+// writeNow writes a message, and leaves to a flusher what the connection does
+// not take at once, and what was queued meanwhile. The caller is the writer.
+func (l *link) writeNow(now time.Time, body []byte) error {
+	_ = l.c.SetWriteDeadline(now.Add(l.t.times.inline))
+	rest, err := l.writeOne(body)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
+	}
+	l.mu.Lock()
+	if err == nil && l.err == nil && (rest != nil || l.queue != nil) {
+		l.flushers.Add(1)
+		l.mu.Unlock()
+		go l.flush(rest) // waited for by the reader before it reports the end
+		return nil
+	}
+	l.rest()
+	l.mu.Unlock()
+	switch {
+	case err != nil:
+		l.fail(reason(err))
+		return l.closedError()
+	case rest != nil:
+		return l.closedError()
+	}
+	l.signal() // a sender that found the queue full a moment ago may write now
+	return nil
+}
+
+// vector is a message and its header for one system call, without copying.
+type vector struct {
+	parts  [2][]byte
+	left   net.Buffers
+	header [framing.HeaderSize]byte
+}
+
+// writeOne writes one message until the deadline. rest is what was not written,
+// nil if nothing; it does not share memory with body.
+func (l *link) writeOne(body []byte) (rest *frames, err error) {
+	if len(body) <= maxCopied {
+		f := framesPool.Get().(*frames)
+		f.add(body)
+		n, err := l.c.Write(f.b)
+		if n == len(f.b) {
+			f.free()
+			return nil, err
+		}
+		f.b = f.b[n:]
+		return f, err
+	}
+	v := &l.vec
+	v.parts = [2][]byte{framing.AppendHeader(v.header[:0], len(body)), body}
+	v.left = v.parts[:]
+	if _, err = v.left.WriteTo(l.c); err != nil {
+		rest = &frames{n: 1}
+		for _, part := range v.left {
+			rest.b = append(rest.b, part...)
+		}
+	}
+	v.parts = [2][]byte{}
+	return rest, err
+}
+
+// flush writes f, if any, and then what queued up, until nothing is left.
+func (l *link) flush(f *frames) {
+	defer l.flushers.Done()
+	for {
+		if f != nil {
+			if err := l.writeAll(f.b); err != nil {
+				l.t.stats.lost.Add(uint64(f.n))
+				l.fail(reason(err))
+			} else {
+				f.free()
+			}
+		}
+		l.mu.Lock()
+		if f = l.queue; f == nil || l.err != nil {
+			l.rest()
+			l.mu.Unlock()
+			l.signal()
+			return
+		}
+		l.queue = nil
+		l.mu.Unlock()
+		l.signal()
+	}
+}
+
+// writeAll writes all of b. It fails when nothing moves for the write timeout.
+func (l *link) writeAll(b []byte) error {
+	for {
+		_ = l.c.SetWriteDeadline(time.Now().Add(l.t.times.write))
+		n, err := l.c.Write(b)
+		switch late := errors.Is(err, os.ErrDeadlineExceeded); {
+		case late && n > 0:
+			b = b[n:]
+		case late:
+			return fmt.Errorf("the other side took nothing for %v", l.t.times.write)
+		default:
+			return err
+		}
+	}
+}
+
+// rest marks the end of writing. l.mu is held.
+func (l *link) rest() {
+	l.writing = false
+	l.rested = time.Now()
+	if l.idle != nil {
+		close(l.idle)
+		l.idle = nil
+	}
+}
+
+// signal wakes one sender that waits for room.
+func (l *link) signal() {
+	select {
+	case l.space <- struct{}{}:
+	default:
+	}
+}
+
+var _ endpoint.Link = (*link)(nil)
