@@ -35,6 +35,9 @@ const (
 // errDamaged marks a file that bbolt or we cannot make sense of.
 var errDamaged = errors.New("damaged file")
 
+// errNotRegular is about a path that is a folder or a device.
+var errNotRegular = errors.New("not a regular file")
+
 // errPanic marks that bbolt panicked and may hold its own locks for ever.
 var errPanic = errors.New("gave up")
 
@@ -66,10 +69,52 @@ func openOrReplace(path string, s *Store) (moved string, err error) {
 
 // openDisk opens or makes the file as s.disk and loads its records. An error
 // that wraps errDamaged is about what is in the file.
+//
+// The file is opened twice: first for reading only, to check its pages before
+// bbolt believes them. A process that gets in between leaves it sound.
 func openDisk(path string, s *Store) error {
+	info, err := os.Stat(path)
+	created := errors.Is(err, fs.ErrNotExist)
+	if err == nil && !info.Mode().IsRegular() {
+		return &fs.PathError{Op: "open", Path: path, Err: errNotRegular}
+	}
+	if err == nil && info.Size() > 0 {
+		var reader disk
+		if err = reader.open(path, true); err == nil {
+			err = errors.Join(reader.check(), reader.db.Close())
+		}
+		if err != nil {
+			return fault(err)
+		}
+	}
 	d := new(disk)
+	if err := d.open(path, false); err != nil {
+		return fault(err)
+	}
 	s.disk = d
+	err = guard(func() error { return d.load(s) })
+	if err == nil {
+		err = d.file.Chmod(fileMode)
+	}
+	if err == nil {
+		if created {
+			syncFolder(filepath.Dir(path))
+		}
+		return nil
+	}
+	s.disk = nil
+	if errors.Is(err, errPanic) {
+		d.abandon()
+	} else {
+		err = errors.Join(err, d.db.Close())
+	}
+	return fault(err)
+}
+
+// open opens the file with bbolt.
+func (d *disk) open(path string, readOnly bool) error {
 	options := &bbolt.Options{
+		ReadOnly:     readOnly,
 		Timeout:      lockWait,
 		FreelistType: bbolt.FreelistMapType,
 		NoStatistics: true,
@@ -79,31 +124,23 @@ func openDisk(path string, s *Store) error {
 			return f, err
 		},
 	}
-	_, err := os.Stat(path)
-	created := errors.Is(err, fs.ErrNotExist)
-	err = guard(func() (err error) {
+	err := guard(func() (err error) {
 		d.db, err = bbolt.Open(path, fileMode, options)
 		return err
 	})
-	if err == nil {
-		err = guard(func() error { return d.load(s) })
-	}
-	if err == nil {
-		err = d.file.Chmod(fileMode)
-	}
-	if err == nil && created {
-		syncFolder(filepath.Dir(path))
-	}
 	if err != nil {
-		s.disk = nil
-		if errors.Is(err, errPanic) || d.db == nil {
-			d.abandon()
-		} else {
-			err = errors.Join(err, d.db.Close())
-		}
-		return fault(err)
+		d.abandon()
 	}
-	return nil
+	return err
+}
+
+// check checks the pages of the file.
+func (d *disk) check() error {
+	info, err := d.file.Stat()
+	if err != nil {
+		return err
+	}
+	return checkPages(d.file, info.Size(), d.db.Info().PageSize)
 }
 
 // fault sorts the errors of opening: what the system says stays as it is; all
@@ -133,30 +170,26 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// load checks the file and reads all records.
+// load reads all records of a sound file, or makes a new one ours.
 func (d *disk) load(s *Store) error {
 	fresh := false
 	err := d.db.View(func(tx *bbolt.Tx) error {
-		info, err := d.file.Stat()
-		if err != nil {
-			return err
-		}
-		if info.Size() < tx.Size() {
-			return fmt.Errorf("%w: %d octets of %d", errDamaged, info.Size(), tx.Size())
-		}
 		about := tx.Bucket([]byte(aboutBucket))
 		if about == nil {
-			if name, _ := tx.Cursor().First(); name != nil {
+			name, value := tx.Cursor().First()
+			switch fresh = name == nil; {
+			case value != nil: // bbolt puts only buckets here
+				return fmt.Errorf("%w: %q is no bucket", errDamaged, clip(string(name)))
+			case !fresh:
 				return fmt.Errorf("%w (it holds %q)", ErrForeign, clip(string(name)))
 			}
-			fresh = true
 			return nil
 		}
 		if v := about.Get([]byte(versionKey)); string(v) != version {
 			return fmt.Errorf("%w (it has version %q)", ErrForeign, clip(string(v)))
 		}
 		now := time.Now()
-		err = tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
 			if b == nil {
 				return fmt.Errorf("%w: %q is no bucket", errDamaged, clip(string(name)))
 			}
@@ -166,17 +199,6 @@ func (d *disk) load(s *Store) error {
 			}
 			return s.scope(group).load(b, now)
 		})
-		if err != nil {
-			return err
-		}
-		// Reading went well, so the check, which runs on a goroutine of its own,
-		// meets no page that faults.
-		for problem := range tx.Check() {
-			if err == nil {
-				err = fmt.Errorf("%w: %w", errDamaged, problem)
-			}
-		}
-		return err
 	})
 	if err != nil || !fresh {
 		return err
@@ -291,6 +313,7 @@ func (d *disk) close() error {
 // locks of its own for ever.
 func (d *disk) abandon() {
 	if d.file != nil {
+		unlock(d.file)
 		_ = d.file.Close() // at worst it is closed already
 	}
 }

@@ -282,7 +282,8 @@ func runIndexModel(steps []indexStep) error {
 	for k := range model {
 		x.RemoveHolder(peer(k.holder))
 	}
-	if st := x.Stats(); x.Count() != 0 || st.Holders != 0 {
+	x.Sweep()
+	if st := x.Stats(); st.Entries != 0 || st.Holders != 0 {
 		return fmt.Errorf("left over: %+v", st)
 	}
 	return nil

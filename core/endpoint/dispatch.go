@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
@@ -38,12 +37,15 @@ const manglePrefix = "EndpointService:"
 // Scope is the endpoint as one group sees it: services registered or addressed
 // through it are those of the group. It is a value and needs no closing.
 type Scope struct {
-	e     *Endpoint
-	group id.Group
+	e       *Endpoint
+	group   id.Group
+	mangled string // what stands for the service where the group must be named
 }
 
 // Scope returns the view of a group.
-func (e *Endpoint) Scope(g id.Group) Scope { return Scope{e, g} }
+func (e *Endpoint) Scope(g id.Group) Scope {
+	return Scope{e, g, manglePrefix + g.Unique()}
+}
 
 // Group returns the group of the view.
 func (s Scope) Group() id.Group { return s.group }
@@ -64,11 +66,14 @@ func (s Scope) Handle(service, param string, h Handler) (remove func(), err erro
 	if _, ok := s.e.handlers[k]; ok {
 		return nil, fmt.Errorf("endpoint: %w: %s/%s in group %s", ErrTaken, service, param, s.group)
 	}
-	s.e.handlers[k] = h
+	mine := &h
+	s.e.handlers[k] = mine
 	return func() {
 		s.e.hmu.Lock()
 		defer s.e.hmu.Unlock()
-		delete(s.e.handlers, k)
+		if s.e.handlers[k] == mine { // and not the one of who came after
+			delete(s.e.handlers, k)
+		}
 	}, nil
 }
 
@@ -116,7 +121,7 @@ func (s Scope) mangle(service, param string) (string, string) {
 	if param != "" {
 		service += "/" + param
 	}
-	return manglePrefix + s.group.Unique(), service
+	return s.mangled, service
 }
 
 // Deliver hands a message to the service its destination names. routed says
@@ -148,14 +153,14 @@ func (e *Endpoint) Deliver(in Incoming, routed bool) bool {
 	}
 	e.stats.delivered.Add(1)
 	in.Dest.Service, in.Dest.Param = k.service, k.param
-	h(e.ctx, in)
+	(*h)(e.ctx, in)
 	return true
 }
 
 // lookup finds the handler of the exact parameter, else of the service with any
 // parameter, else of a service that is called like service and parameter glued
 // together: the order of JXSE 2.5.
-func (e *Endpoint) lookup(k route) (Handler, bool) {
+func (e *Endpoint) lookup(k route) (*Handler, bool) {
 	e.hmu.RLock()
 	defer e.hmu.RUnlock()
 	h, ok := e.handlers[k]
@@ -213,7 +218,7 @@ func (e *Endpoint) receive(l Link, body []byte) error {
 		c := e.byLink[l]
 		e.lmu.RUnlock()
 		if c != nil {
-			now := time.Now().UnixNano()
+			now := e.now()
 			c.used.Store(now)
 			c.received.Store(now)
 			addrs = &c.in

@@ -73,6 +73,7 @@ type Endpoint struct {
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
 	router atomic.Pointer[Router]
+	start  time.Time
 	loop   loopback
 	stats  counters
 
@@ -90,7 +91,7 @@ type Endpoint struct {
 	closed  bool
 
 	hmu      sync.RWMutex
-	handlers map[route]Handler
+	handlers map[route]*Handler
 }
 
 // New makes an endpoint without transports.
@@ -111,9 +112,9 @@ func New(cfg Config) (*Endpoint, error) {
 		cfg.MaxLinks = defaultMaxLinks
 	}
 	e := &Endpoint{
-		cfg: cfg, log: cfg.Logger, addable: true,
+		cfg: cfg, log: cfg.Logger, start: time.Now(), addable: true,
 		byLink: map[Link]*conn{}, byPeer: map[id.Peer][]*conn{}, dialled: map[Address]*conn{},
-		dialing: map[Address]*dialCall{}, watches: map[*watch]struct{}{}, handlers: map[route]Handler{},
+		dialing: map[Address]*dialCall{}, watches: map[*watch]struct{}{}, handlers: map[route]*Handler{},
 	}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
 	if cfg.IdleTimeout > 0 {
@@ -121,6 +122,9 @@ func New(cfg Config) (*Endpoint, error) {
 	}
 	return e, nil
 }
+
+// now is the time in ns since the endpoint was made, by a clock that nobody sets.
+func (e *Endpoint) now() int64 { return int64(time.Since(e.start)) }
 
 // Peer returns the local peer's ID.
 func (e *Endpoint) Peer() id.Peer { return e.cfg.Peer }
@@ -219,15 +223,15 @@ func (e *Endpoint) SendOn(ctx context.Context, l Link, dst Address, msg *message
 		return fmt.Errorf("endpoint: %w", ErrEmpty)
 	}
 	src := l.Local()
-	bp := buffers.Get().(*[]byte)
-	defer putBuffer(bp)
-	var addrs [2 * 160]byte
-	srcText := src.AppendTo(addrs[:0:160])
-	dstText := l.Remote().With(dst.Service, dst.Param).AppendTo(addrs[160:160])
-	body, err := msg.AppendTo((*bp)[:0],
-		message.Element{Namespace: message.Platform, Name: elemSource, Type: message.TypeText, Body: srcText},
-		message.Element{Namespace: message.Platform, Name: elemDest, Type: message.TypeText, Body: dstText})
-	*bp = body
+	buf := buffers.Get().(*sendBuffer)
+	defer buf.free()
+	buf.addrs = src.AppendTo(buf.addrs[:0])
+	n := len(buf.addrs)
+	buf.addrs = l.Remote().With(dst.Service, dst.Param).AppendTo(buf.addrs)
+	body, err := msg.AppendTo(buf.body[:0],
+		message.Element{Namespace: message.Platform, Name: elemSource, Type: message.TypeText, Body: buf.addrs[:n]},
+		message.Element{Namespace: message.Platform, Name: elemDest, Type: message.TypeText, Body: buf.addrs[n:]})
+	buf.body = body
 	if err != nil {
 		return err
 	}
@@ -240,7 +244,7 @@ func (e *Endpoint) SendOn(ctx context.Context, l Link, dst Address, msg *message
 	c := e.byLink[l]
 	e.lmu.RUnlock()
 	if c != nil {
-		c.touch()
+		c.used.Store(e.now())
 	}
 	return nil
 }
@@ -315,10 +319,13 @@ const (
 	elemOrigin = "EndpointHeaderSrcPeer"
 )
 
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
+// sendBuffer is the memory for sending one message.
+type sendBuffer struct{ body, addrs []byte }
 
-func putBuffer(b *[]byte) {
-	if cap(*b) <= maxPooledBuffer {
+var buffers = sync.Pool{New: func() any { return &sendBuffer{body: make([]byte, 0, 4096)} }}
+
+func (b *sendBuffer) free() {
+	if cap(b.body) <= maxPooledBuffer {
 		buffers.Put(b)
 	}
 }

@@ -11,9 +11,8 @@ import (
 // conn is what the endpoint keeps about a link.
 type conn struct {
 	Link
-	opened   time.Time
-	used     atomic.Int64 // unix ns of the last message in either direction
-	received atomic.Int64 // unix ns of the last message from the other side
+	used     atomic.Int64 // when the last message went in either direction, see Endpoint.now
+	received atomic.Int64 // when the last one came from the other side
 
 	// leaving is set when the link is being closed to make room; it then counts
 	// no more. Endpoint.lmu guards it.
@@ -22,8 +21,6 @@ type conn struct {
 	// in caches the addresses of the last message; it belongs to the reading goroutine.
 	in parsedAddresses
 }
-
-func (c *conn) touch() { c.used.Store(time.Now().UnixNano()) }
 
 // LinkEvent tells that a link came up or went down.
 type LinkEvent struct {
@@ -73,7 +70,7 @@ func (e *Endpoint) LinkTo(p id.Peer) Link {
 	defer e.lmu.RUnlock()
 	var best *conn
 	for _, c := range e.byPeer[p] {
-		if best == nil || c.preferredTo(best) {
+		if best == nil || c.preferredTo(best, e.now()) {
 			best = c
 		}
 	}
@@ -84,14 +81,14 @@ func (e *Endpoint) LinkTo(p id.Peer) Link {
 }
 
 // preferredTo reports whether c, which is newer, is the better way.
-func (c *conn) preferredTo(old *conn) bool {
+func (c *conn) preferredTo(old *conn, now int64) bool {
 	if c.Proven() != old.Proven() {
 		return c.Proven()
 	}
 	if c.Proven() || c.Origin() == old.Origin() {
 		return true
 	}
-	return time.Since(time.Unix(0, old.received.Load())) > claimGrace
+	return now-old.received.Load() > int64(claimGrace)
 }
 
 // Links returns all open links.
@@ -110,9 +107,10 @@ func (e *Endpoint) opened(l Link) error {
 	if l.Peer() == e.cfg.Peer {
 		return ErrSelf
 	}
-	c := &conn{Link: l, opened: time.Now()}
-	c.touch()
-	c.received.Store(c.used.Load())
+	c := &conn{Link: l}
+	now := e.now()
+	c.used.Store(now)
+	c.received.Store(now)
 	e.lmu.Lock()
 	if e.closed {
 		e.lmu.Unlock()
@@ -160,7 +158,7 @@ func (e *Endpoint) room(c *conn) (victim *conn, ok bool) {
 				victim = x.olderThan(victim)
 			}
 		}
-		if time.Since(time.Unix(0, victim.used.Load())) < spareAfter {
+		if e.now()-victim.used.Load() < int64(spareAfter) {
 			return nil, false
 		}
 	}
@@ -217,7 +215,7 @@ func (e *Endpoint) closeIdle() {
 		e.lmu.RLock()
 		var idle []Link
 		for l, c := range e.byLink {
-			if time.Since(time.Unix(0, c.used.Load())) > e.cfg.IdleTimeout {
+			if e.now()-c.used.Load() > int64(e.cfg.IdleTimeout) {
 				idle = append(idle, l)
 			}
 		}

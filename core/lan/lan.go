@@ -104,7 +104,8 @@ func Start(cfg Config) (*Service, error) {
 		m, err := s.meet()
 		switch {
 		case err == nil:
-			s.wg.Go(func() { m.run(s.wake()) })
+			look := s.wake()
+			s.wg.Go(func() { m.run(look) })
 		case cfg.Dir != "":
 			s.cancel()
 			return nil, err

@@ -272,7 +272,7 @@ func TestTheDeadAreForgotten(t *testing.T) {
 func TestFolderLimit(t *testing.T) {
 	dir := folder(t)
 	for i := range maxPeers + 50 {
-		name := fmt.Sprint("peer", i)
+		name := fmt.Sprintf("peer%03d", i)
 		put(t, dir, fileOf(name), lines(name), 0)
 	}
 	s := startAt(t, dir, "ann", "tcp://127.0.0.1:1")
@@ -446,6 +446,7 @@ func TestTwoProcessesMeet(t *testing.T) {
 		}
 		t.Fatal("nobody came within 3 s")
 	}
+	t.Parallel()
 	run := t.TempDir()
 	var wg sync.WaitGroup
 	for _, name := range []string{"ann", "bob"} {
@@ -488,7 +489,7 @@ func BenchmarkLook(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			dir := folder(b)
 			for i := range n {
-				name := fmt.Sprint("peer", i)
+				name := fmt.Sprintf("peer%03d", i)
 				put(b, dir, fileOf(name), lines(name), -staleAfter/2)
 			}
 			s, err := Start(Config{Peer: peerOf("me"), DisableMachine: true, DisableMDNS: true, Dir: dir, Addresses: func() []endpoint.Address { return nil }})

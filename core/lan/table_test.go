@@ -88,7 +88,7 @@ func TestTableLimits(t *testing.T) {
 	crowd := func(prefix string, g id.Group, n int) found {
 		f := found{}
 		for i := range n {
-			p := peerOf(fmt.Sprint(prefix, i))
+			p := peerOf(fmt.Sprintf("%s%03d", prefix, i))
 			f[p] = sighting{rec: record{peer: p, group: g, addresses: addrs("tcp://192.0.2.1:1")}, heard: time.Now()}
 		}
 		return f

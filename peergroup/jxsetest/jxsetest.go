@@ -146,7 +146,7 @@ func Start(t testing.TB) *Java {
 	}
 	j := &Java{
 		t: t, calls: map[string]chan Record{}, wake: make(chan struct{}), ended: make(chan struct{}),
-		cmd: exec.Command("java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", cp, "Driver", "loglevel="+level),
+		cmd: exec.Command("java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-Dfile.encoding=UTF-8", "-cp", cp, "Driver", "loglevel="+level),
 	}
 	j.cmd.Stderr = os.Stderr
 	if level == "OFF" {
@@ -269,6 +269,19 @@ func (j *Java) Await(event string, limit time.Duration, ok func(Record) bool) Re
 			j.t.Fatalf("java: no event %q within %v", event, limit)
 		}
 	}
+}
+
+// Events returns the events of that kind which came so far, in order.
+func (j *Java) Events(event string) []Record {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var found []Record
+	for _, r := range j.events {
+		if r.Text("event") == event {
+			found = append(found, r)
+		}
+	}
+	return found
 }
 
 // FreePort returns a TCP port of the loopback interface that was free a moment

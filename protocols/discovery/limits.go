@@ -44,6 +44,10 @@ const (
 	// moment; more are dropped and counted.
 	maxDelayed = 64
 
+	// maxCopies bounds the index messages to other rendezvous that wait to be
+	// sent; more are dropped and counted.
+	maxCopies = 256
+
 	// maxSources bounds the peers whose budgets are remembered; beyond them
 	// strangers share one.
 	maxSources = 4096
@@ -92,10 +96,6 @@ const (
 	// connectGrace is how long Find waits for a way to the group before it says
 	// that there is nobody to ask.
 	connectGrace = 3 * time.Second
-
-	// sweepEvery is how often a rendezvous looks for entries of peers that have
-	// no lease, in case it missed that they left.
-	sweepEvery = 10 * time.Minute
 )
 
 const (

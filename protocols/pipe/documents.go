@@ -2,6 +2,8 @@ package pipe
 
 import (
 	"errors"
+	"strconv"
+	"strings"
 
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/id"
@@ -15,10 +17,11 @@ const (
 )
 
 var (
-	errMsgType = errors.New("neither a query nor an answer")
-	errNobody  = errors.New("an answer that names no peer")
-	errTTL     = errors.New("no hop left")
-	errMsgID   = errors.New("message ID empty or too long")
+	errMsgType    = errors.New("neither a query nor an answer")
+	errNobody     = errors.New("an answer that names no peer")
+	errTTL        = errors.New("no hop left")
+	errExpiration = errors.New("expiration is no number")
+	errMsgID      = errors.New("message ID empty or too long")
 )
 
 // binding asks who has an input pipe open, or answers, jxta:PipeResolver.
@@ -49,7 +52,7 @@ func (b *binding) Map(m *xmldoc.Mapper) {
 		m.Always("Found", &found)
 		if m.Reading() {
 			// JXSE reads every spelling of true, and a missing one as true.
-			b.Found = !m.Has("Found") || isTrue(found)
+			b.Found = !m.Has("Found") || strings.EqualFold(found, "true")
 			if len(b.Peers) == 0 {
 				m.Fail(errNobody)
 			}
@@ -73,7 +76,7 @@ type push struct {
 // entry is one value of a push.
 type entry struct {
 	Field  string
-	Millis int64 // life; 0 withdraws
+	Millis int64 // life in ms; 0 withdraws
 	Value  string
 }
 
@@ -91,9 +94,24 @@ func (p *push) Map(m *xmldoc.Mapper) {
 
 func mapEntry(m *xmldoc.Mapper, e *entry) {
 	m.Attr("SKey", &e.Field)
-	mapMillis(m, "Expiration", &e.Millis)
+	text := ""
+	if !m.Reading() {
+		text = strconv.FormatInt(e.Millis, 10)
+	}
+	m.Attr("Expiration", &text)
 	m.Self(&e.Value)
-	if m.Reading() && e.Value == "" {
+	if !m.Reading() {
+		return
+	}
+	e.Millis = -1 // as JXSE has it when nothing is said
+	if text = xmldoc.Trim(text); text != "" {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			m.Fail(errExpiration)
+		}
+		e.Millis = n
+	}
+	if e.Value == "" {
 		m.Skip()
 	}
 }

@@ -25,17 +25,17 @@ const (
 	// something is remembered: a stranger can name any number of them.
 	maxRelayed = 4096
 
-	// maxRelayQueue bounds the messages of all propagate pipes that wait to be
-	// relayed; beyond that new ones are dropped and counted.
-	maxRelayQueue = 1024
-
-	// relayers bounds the pipes relayed at the same time.
-	relayers = 8
+	// lanes is how many propagate pipes are relayed at the same time, and
+	// maxLane bounds the messages that wait for that in each lane; beyond it
+	// new ones are dropped and counted.
+	lanes   = 8
+	maxLane = 1024
 
 	// relayWait bounds giving one copy to one listener, and slowPause is for
 	// how long a listener for which that was not enough is passed over.
 	relayWait = 500 * time.Millisecond
 	slowPause = 5 * time.Second
+	maxSlow   = 1024
 
 	// wireTTL is the hop count of messages to everybody, as in JXSE; larger
 	// ones are read as this.
@@ -56,10 +56,8 @@ const (
 	maxEntries = 2000
 
 	// forever is the life of an index entry as JXSE announces it, in
-	// milliseconds; longestEntry is what it is read as. The index itself
-	// shortens it further.
-	forever      = 1<<63 - 1
-	longestEntry = 365 * 24 * time.Hour
+	// milliseconds; the index shortens it.
+	forever = 1<<63 - 1
 
 	// answerLife is how long an answer is remembered at least, as in JXSE.
 	answerLife = 10 * time.Minute
@@ -76,6 +74,9 @@ const (
 	// askWait bounds handing one query to one peer, answerWait one answer.
 	askWait    = 5 * time.Second
 	answerWait = 10 * time.Second
+
+	// walkWait bounds passing a message on to the other rendezvous.
+	walkWait = 5 * time.Second
 
 	// maxFound bounds answers to one search that nobody has looked at yet.
 	maxFound = 16

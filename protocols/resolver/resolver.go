@@ -105,7 +105,7 @@ type Service struct {
 	stats  counters
 
 	mu       sync.Mutex
-	handlers map[string]Handler
+	handlers map[string]*Handler
 	asking   map[askKey]*answers
 }
 
@@ -157,7 +157,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, scope: cfg.Scope, self: cfg.Scope.Peer(), param: cfg.Scope.Group().Unique(), log: cfg.Logger,
-		handlers: map[string]Handler{}, asking: map[askKey]*answers{},
+		handlers: map[string]*Handler{}, asking: map[askKey]*answers{},
 		pool: pool{workers: workers}, pushes: pool{workers: 1},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -196,11 +196,13 @@ func (s *Service) Register(ctx context.Context, name string, h Handler) (remove 
 	if _, ok := s.handlers[name]; ok {
 		return nil, fmt.Errorf("resolver: %w: %s", ErrTaken, name)
 	}
-	s.handlers[name] = h
+	s.handlers[name] = &h
 	drop := func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		delete(s.handlers, name)
+		if s.handlers[name] == &h { // else somebody else has the name by now
+			delete(s.handlers, name)
+		}
 	}
 	stop := context.AfterFunc(ctx, drop)
 	return func() { stop(); drop() }, nil

@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -159,7 +158,7 @@ func (t *Transport) Start(h endpoint.Host) error {
 	defer t.mu.Unlock()
 	if t.closed {
 		_ = c.Close()
-		return fmt.Errorf("multicast: %w", net.ErrClosed)
+		return fmt.Errorf("multicast: %w", endpoint.ErrClosed)
 	}
 	t.host, t.conn = h, c
 	t.wg.Go(func() { t.read(c) })
@@ -169,7 +168,7 @@ func (t *Transport) Start(h endpoint.Host) error {
 
 // Broadcast implements [endpoint.Broadcaster]: it sends one datagram on each
 // interface, and fails if none takes it. The error wraps [ErrTooLarge],
-// [ErrNoInterface] or net.ErrClosed, or is that of the system.
+// [ErrNoInterface] or [endpoint.ErrClosed], or is that of the system.
 func (t *Transport) Broadcast(ctx context.Context, body []byte) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("multicast: %w", err)
@@ -181,7 +180,7 @@ func (t *Transport) Broadcast(ctx context.Context, body []byte) error {
 	c := t.conn
 	t.mu.Unlock()
 	if c == nil {
-		return fmt.Errorf("multicast: %w", net.ErrClosed)
+		return fmt.Errorf("multicast: %w", endpoint.ErrClosed)
 	}
 	bp := datagrams.Get().(*[]byte)
 	defer datagrams.Put(bp)

@@ -27,7 +27,7 @@ func TestWithoutNetwork(t *testing.T) {
 	if !errors.As(err, &de) || de.Phase != endpoint.PhaseAddress || !errors.Is(err, ErrNoLinks) {
 		t.Errorf("Dial: %v", err)
 	}
-	if err := tr.Broadcast(t.Context(), []byte("x")); !errors.Is(err, net.ErrClosed) {
+	if err := tr.Broadcast(t.Context(), []byte("x")); !errors.Is(err, endpoint.ErrClosed) {
 		t.Errorf("Broadcast before Start: %v", err)
 	}
 	if err := tr.Broadcast(t.Context(), make([]byte, defaultMaxDatagram-overhead+1)); !errors.Is(err, ErrTooLarge) {

@@ -96,6 +96,7 @@ func inside(t *testing.T) bool {
 		t.Cleanup(func() { goleak.VerifyNone(t) })
 		return true
 	}
+	t.Parallel()
 	ns := newNamespace(t)
 	if out, err := ns.run(t.Context(), t.Name()); err != nil {
 		t.Errorf("%v\n%s", err, out)
@@ -373,6 +374,7 @@ func TestEndpointOnLoopback(t *testing.T) {
 // TestNeighbours has one peer in each of two namespaces with a cable between,
 // where no route to the group is set.
 func TestNeighbours(t *testing.T) {
+	t.Parallel()
 	a, b := newNamespace(t), newNamespace(t)
 	a.join(t, b)
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)

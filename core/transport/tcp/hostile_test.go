@@ -148,7 +148,7 @@ func TestHalfPackages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
 				r := pipe(t, h, "192.0.2.1")
-				go r.welcome()
+				r.welcome()
 				r.write([]byte("JXTAHELLO tcp://h:1 tcp://h:2 " + them.String() + " 0 1.1\r\n"))
 				next(t, h.opened)
 				start := time.Now()
@@ -178,7 +178,7 @@ func TestTricklingPackage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
 				r := pipe(t, h, "192.0.2.1")
-				go r.welcome()
+				r.welcome()
 				r.write([]byte("JXTAHELLO tcp://h:1 tcp://h:2 " + them.String() + " 0 1.1\r\n"))
 				next(t, h.opened)
 				start := time.Now()
@@ -204,7 +204,7 @@ func TestTricklingPackage(t *testing.T) {
 func TestPatienceBetweenPackages(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		r := pipe(t, h, "192.0.2.1")
-		go r.welcome()
+		r.welcome()
 		r.write([]byte("JXTAHELLO tcp://h:1 tcp://h:2 " + them.String() + " 0 1.1\r\n"))
 		next(t, h.opened)
 		for range 3 {

@@ -27,8 +27,9 @@ const (
 	maxAddresses = 16
 
 	// maxQueued bounds the octets that wait behind a write in flight; senders
-	// wait. A multiple of the socket buffer, so that batches are large.
-	maxQueued = 1 << 20
+	// wait. Large enough for good batches, small enough that they stay in the
+	// processor's cache and that what is urgent does not queue for long.
+	maxQueued = 1 << 18
 
 	// maxAhead bounds the memory taken for a message before its octets came.
 	maxAhead = 64 << 10

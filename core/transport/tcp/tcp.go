@@ -124,7 +124,7 @@ func (t *Transport) Start(h endpoint.Host) error {
 		return nil
 	}
 	if len(t.cfg.Listen) == 0 {
-		ln, err := listenRange()
+		ln, err := listenRange(FirstPort, LastPort)
 		if err != nil {
 			return err
 		}
@@ -143,17 +143,17 @@ func (t *Transport) Start(h endpoint.Host) error {
 	return nil
 }
 
-// listenRange takes the first free port of the JXTA range.
-func listenRange() (net.Listener, error) {
-	var last error
-	for port := FirstPort; port <= LastPort; port++ {
+// listenRange takes the first free port from first to last.
+func listenRange(first, last int) (net.Listener, error) {
+	var failed error
+	for port := first; port <= last; port++ {
 		ln, err := net.Listen("tcp", ":"+strconv.Itoa(port))
 		if err == nil {
 			return ln, nil
 		}
-		last = err
+		failed = err
 	}
-	return nil, fmt.Errorf("tcp: no free port from %d to %d: %w", FirstPort, LastPort, reason(last))
+	return nil, fmt.Errorf("tcp: no free port from %d to %d: %w", first, last, reason(failed))
 }
 
 // reason strips what repeats the address from an error of package net.

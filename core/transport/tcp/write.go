@@ -37,8 +37,8 @@ func (f *frames) free() {
 // Send implements [endpoint.Link]. On a link at rest it writes inline, so that
 // the message leaves without a change of goroutine. While a write is in flight it
 // queues, and the next write takes all that is queued. It also queues when the
-// last write ended only a moment ago: who sends in a tight loop gets few large
-// writes instead of many small ones.
+// last write ended only a moment ago: who sends small messages in a tight loop gets
+// few large writes instead of many small ones.
 func (l *link) Send(ctx context.Context, body []byte) error {
 	if len(body) > l.t.cfg.MaxMessage {
 		return fmt.Errorf("tcp: a message of %d octets, the limit is %d", len(body), l.t.cfg.MaxMessage)
@@ -61,7 +61,7 @@ func (l *link) Send(ctx context.Context, body []byte) error {
 		return l.closedError()
 	}
 	now := time.Now()
-	if !l.writing && now.Sub(l.rested) > burstGap {
+	if !l.writing && (len(body) > maxCopied || now.Sub(l.rested) > burstGap) {
 		l.writing = true
 		l.mu.Unlock()
 		return l.writeNow(now, body)

@@ -53,6 +53,7 @@ import net.jxta.impl.membership.passwd.PasswdMembershipService;
 import net.jxta.impl.membership.pse.PSEMembershipService;
 import net.jxta.impl.membership.pse.StringAuthenticator;
 import net.jxta.impl.peergroup.StdPeerGroupParamAdv;
+import net.jxta.impl.protocol.RdvConfigAdv;
 import net.jxta.impl.protocol.ResolverQuery;
 import net.jxta.impl.rendezvous.PeerConnection;
 import net.jxta.impl.rendezvous.StdRendezVousService;
@@ -125,11 +126,14 @@ import net.jxta.util.JxtaServerPipe;
  * <pre>
  * start name= home= port= [role=edge]|rendezvous|adhoc [seeds=tcp://127.0.0.1:9701,...] [multicast=false]
  *       [netid=] [netname=] [netdesc=] [peerid=] [principal= password=] [relay=false] [useonlyseeds=false] [desc=]
+ *       [lease=]
  *                          starts the net group; TCP on 127.0.0.1 only, no HTTP. A home that was used before keeps its
- *                          peer id. relay: false, client or server
+ *                          peer id. relay: false, client or server. lease: what a rendezvous grants, 1200000 if not
+ *                          given
  *                          -> peerid, groupid, name, address, ms, xml (peer advertisement)
- * stop                     stops the network -> ms. 'start' may follow
- * exit                     ends the process (the answer comes first); without stop before, no goodbye is said to anybody
+ * stop                     stops the network -> ms. 'start' may follow. No goodbye is said to rendezvous or clients, and
+ *                          TCP connections stay open
+ * exit                     ends the process (the answer comes first)
  * self                     -> peerid, groupid, name, xml (peer advertisement), groupxml, groups (ids)
  * rdv                      -> rendezvous (am I one), connected (do I have one or am I one), status, peers (ids of the
  *                          rendezvous of an edge; clients of a rendezvous), leases ([{peer,name,leftms,connected}]),
@@ -138,7 +142,7 @@ import net.jxta.util.JxtaServerPipe;
  * waitclients [count=1] [timeout=30000]    until this rendezvous has that many clients -> peers, ms
  * waitview [count=1] [timeout=30000]       until the peerview has that many other members -> view, ms
  * rdvconnect addr= | xml=  adds a seed: an endpoint address or a peer advertisement (used on the next 15 s tick)
- * rdvdisconnect peer=      drops that rendezvous (edge) or client (rendezvous), a Disconnect is sent
+ * rdvdisconnect peer=      drops that rendezvous, a Disconnect is sent. Edges only; a rendezvous refuses
  * challenge peer= [delay=0]    challengeRendezVous; delay > 0 cuts the lease down so that a renewal is due at once,
  *                          it goes out on the next tick, or the rendezvous fails after the delay
  * role to=rendezvous|edge  switches the role in the running group -> ms
@@ -437,6 +441,10 @@ public final class Driver {
             }
         }
         config.setUseOnlyRendezvousSeeds(a.flag("useonlyseeds", false));
+        if (a.has("lease")) {
+            // The configurator has no method for it, but keeps what the configuration will hold.
+            ((RdvConfigAdv) field(config, "rdvConfig")).setLeaseDuration(a.number("lease", 0));
+        }
 
         net = manager.startNetwork();
         watch(net);

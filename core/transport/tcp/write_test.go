@@ -1,0 +1,321 @@
+package tcp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/juxta-p2p/juxta/core/endpoint"
+)
+
+// counting counts the writes on a connection.
+type counting struct {
+	net.Conn
+	writes atomic.Int64
+}
+
+func (c *counting) Write(b []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(b)
+}
+
+// linked makes a link over a pipe in a bubble; nobody reads from the other side.
+func linked(t *testing.T, h *host) (endpoint.Link, *raw, *counting) {
+	t.Helper()
+	here, there := net.Pipe()
+	c := &counting{Conn: there}
+	h.t.admit(c)
+	r := newRaw(t, here)
+	r.welcome()
+	r.write([]byte("JXTAHELLO tcp://h:1 tcp://h:2 " + them.String() + " 0 1.1\r\n"))
+	return next(t, h.opened), r, c
+}
+
+// TestBatching: what is sent while a write is in flight leaves with the next one,
+// in order.
+func TestBatching(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		const n = 300
+		l, r, c := linked(t, h)
+		before := c.writes.Load()
+		for i := range n {
+			if err := l.Send(t.Context(), body(i, i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range n {
+			if got := r.frame(); !bytes.Equal(got, body(i, i)) {
+				t.Fatalf("message %d is another one", i)
+			}
+		}
+		synctest.Wait()
+		// The first is tried inline and then left to the flusher: two calls; one
+		// more for all the rest.
+		if got := c.writes.Load() - before; got != 3 {
+			t.Errorf("%d messages took %d writes, want 3", n, got)
+		}
+	})
+}
+
+// TestBurst: in a tight loop all but the first message go through the queue; after
+// a pause the next is written inline again.
+func TestBurst(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		l, r, c := linked(t, h)
+		go func() { _, _ = io.Copy(io.Discard, r.br) }()
+		before := c.writes.Load()
+		for range 100 { // virtual time stands still meanwhile
+			if err := l.Send(t.Context(), body(1, 10)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if got := c.writes.Load() - before; got < 2 || got > 20 {
+			t.Errorf("100 messages took %d writes, want few", got)
+		}
+		time.Sleep(2 * burstGap)
+		before = c.writes.Load()
+		if err := l.Send(t.Context(), body(1, 10)); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.writes.Load() - before; got != 1 {
+			t.Errorf("a message on a link at rest took %d writes before Send returned, want 1", got)
+		}
+	})
+}
+
+// TestWriteTimeout: a link whose other side takes nothing for 10 s is closed, and
+// those who wait to send are told.
+func TestWriteTimeout(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		l, _, _ := linked(t, h)
+		start := time.Now()
+		if err := l.Send(t.Context(), body(1, 100)); err != nil {
+			t.Fatal(err) // it is queued
+		}
+		if got := time.Since(start); got != defaultTimes.inline {
+			t.Errorf("Send returned after %v, want %v", got, defaultTimes.inline)
+		}
+		sent := 0
+		var err error
+		for ; err == nil; sent++ {
+			err = l.Send(t.Context(), body(1, 100<<10))
+		}
+		if !errors.Is(err, endpoint.ErrLinkClosed) {
+			t.Errorf("a waiting Send ended with %v", err)
+		}
+		if got, want := time.Since(start), defaultTimes.inline+10*time.Second; got != want {
+			t.Errorf("the link was closed after %v, want %v", got, want)
+		}
+		next(t, h.closed)
+		if s := h.t.Stats(); s.LostOnClose != uint64(sent) { // the first, and all but the failed one
+			t.Errorf("%d are counted as lost of %d", s.LostOnClose, sent)
+		}
+	})
+}
+
+// TestSlowReader: slow is not dead.
+func TestSlowReader(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		l, r, _ := linked(t, h)
+		want := append(pack(1, 20), pack(2, 20)...)
+		for n := 1; n <= 2; n++ {
+			if err := l.Send(t.Context(), body(n, 20)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := make([]byte, 0, len(want))
+		for len(got) < len(want) {
+			time.Sleep(9 * time.Second)
+			c, err := r.br.ReadByte()
+			if err != nil {
+				t.Fatalf("after %d octets: %v", len(got), err)
+			}
+			got = append(got, c)
+			b := make([]byte, r.br.Buffered())
+			_, _ = io.ReadFull(r.br, b)
+			got = append(got, b...)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// TestSendEndsWithContext: also while the queue is full, and the message is then
+// not sent.
+func TestSendEndsWithContext(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		l, r, _ := linked(t, h)
+		sent := 0
+		cause := errors.New("enough")
+		for {
+			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, cause)
+			err := l.Send(ctx, body(sent, 64<<10))
+			cancel()
+			if err != nil {
+				if !errors.Is(err, cause) {
+					t.Errorf("Send returned %v", err)
+				}
+				break
+			}
+			sent++
+		}
+		if sent < maxQueued>>16 || sent > maxQueued>>16+2 {
+			t.Errorf("%d messages of 64 KiB fit the queue", sent)
+		}
+		for i := range sent {
+			if got := r.frame(); !bytes.Equal(got, body(i, 64<<10)) {
+				t.Fatalf("message %d is another one", i)
+			}
+		}
+		synctest.Wait()
+		if r.br.Buffered() != 0 {
+			t.Error("the message that was given up arrived")
+		}
+	})
+}
+
+// TestCloseDrains: what is queued is written when the other side takes it, and
+// stuck links do not hold up Close of the transport one after another.
+func TestCloseDrains(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		l, r, _ := linked(t, h)
+		for i := range 50 {
+			if err := l.Send(t.Context(), body(i, 1000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		done := make(chan struct{})
+		go func() { _ = l.Close(); close(done) }()
+		for i := range 50 {
+			if got := r.frame(); !bytes.Equal(got, body(i, 1000)) {
+				t.Fatalf("message %d is another one", i)
+			}
+		}
+		<-done
+		next(t, h.closed)
+
+		for range 20 {
+			l, _, _ := linked(t, h)
+			if err := l.Send(t.Context(), body(1, 1000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		start := time.Now()
+		_ = h.t.Close()
+		if got := time.Since(start); got != defaultTimes.drain {
+			t.Errorf("Close took %v with 20 stuck links, want %v", got, defaultTimes.drain)
+		}
+	})
+}
+
+// TestStuckConnection: over a real connection whose far end no longer takes
+// anything, sending notices, and both sides of the program are told.
+func TestStuckConnection(t *testing.T) {
+	other := listening(t)
+	through := stuckProxy(t, other.addr().Host)
+	h := listening(t, func(tr *Transport) { tr.times.write = 100 * time.Millisecond })
+	l, err := h.t.Dial(short(t), at(through.addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Send(short(t), body(1, 10)); err != nil {
+		t.Fatal(err)
+	}
+	next(t, other.bodies)
+	through.stick()
+	big := body(2, 256<<10)
+	for err == nil {
+		err = l.Send(short(t), big)
+	}
+	if !errors.Is(err, endpoint.ErrLinkClosed) {
+		t.Errorf("Send ended with %v", err)
+	}
+	next(t, h.closed)
+}
+
+// proxy passes octets on until it is told to stick.
+type proxy struct {
+	addr  string
+	stuck chan struct{}
+}
+
+func (p *proxy) stick() { close(p.stuck) }
+
+func stuckProxy(t *testing.T, to string) *proxy {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{addr: ln.Addr().String(), stuck: make(chan struct{})}
+	end := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		in, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		out, err := net.Dial("tcp", to)
+		if err != nil {
+			_ = in.Close()
+			return
+		}
+		for _, d := range [][2]net.Conn{{in, out}, {out, in}} {
+			wg.Go(func() { p.pass(d[0], d[1]) })
+		}
+		<-end
+		_ = in.Close()
+		_ = out.Close()
+	})
+	t.Cleanup(func() { _ = ln.Close(); close(end); wg.Wait() })
+	return p
+}
+
+func (p *proxy) pass(from, to net.Conn) {
+	b := make([]byte, 32<<10)
+	for {
+		select {
+		case <-p.stuck:
+			return
+		default:
+		}
+		n, err := from.Read(b)
+		if err != nil {
+			return
+		}
+		if _, err := to.Write(b[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// TestSendIsFree: a message costs no allocation once buffers are warm.
+func TestSendIsFree(t *testing.T) {
+	h := listening(t)
+	r := connect(t, h)
+	r.write(greeting(h))
+	r.welcome()
+	l := next(t, h.opened)
+	go func() { _, _ = io.Copy(io.Discard, r.br) }()
+	for _, size := range []int{64, 32 << 10} {
+		b := body(1, size)
+		ctx := t.Context()
+		got := testing.AllocsPerRun(200, func() {
+			if err := l.Send(ctx, b); err != nil {
+				t.Error(err)
+			}
+		})
+		if got > 1 { // a goroutine now and then
+			t.Errorf("sending %d octets allocates %v times", size, got)
+		}
+	}
+}

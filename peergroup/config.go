@@ -1,0 +1,205 @@
+package peergroup
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/juxta-p2p/juxta/advertisements"
+	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/identity"
+)
+
+// Config says how a peer shall be. The zero value works on a LAN: an edge that
+// keeps nothing on disk, listens on every interface, and finds others near by.
+// Start copies it.
+type Config struct {
+	// Name is shown to others; it need not be unique. Empty means the name of
+	// this machine.
+	Name string
+
+	// Description is shown to others; it may be empty.
+	Description string
+
+	// Home is the folder with what the peer keeps: its key, which makes its
+	// ID, and its cache of advertisements. It is made if need be, and one peer
+	// at a time can use it. Empty means that nothing is kept and the ID is new
+	// at each start.
+	Home string
+
+	// Listen are the URLs to listen on, "tcp://host:port"; port 0 lets the
+	// system choose. Empty means TCP on every interface, on port 9701 or the
+	// next free one up to 9799.
+	Listen []string
+
+	// ClientOnly peers do not listen; Listen must be empty.
+	ClientOnly bool
+
+	// Public are the URLs to advertise instead of those listened on.
+	Public []string
+
+	// Seeds are URLs of rendezvous to begin with. "tcp://host" means port 9701.
+	Seeds []string
+
+	// Roles are what the peer does for others; zero means nothing, an edge.
+	Roles Roles
+
+	// Net is the network to be in; zero means the public one, id.NetGroup.
+	// Peers of different networks do not see each other.
+	Net id.Group
+
+	// NoLAN switches off the search for peers near by: mDNS, and the meeting
+	// place of the peers of one machine.
+	NoLAN bool
+
+	// NoMulticast switches JXTA multicast off, by which original JXTA peers
+	// find each other on a LAN.
+	NoMulticast bool
+
+	// MeetingDir is the folder where the peers of one machine meet; empty
+	// means one per user that all programs share.
+	MeetingDir string
+
+	// Identity is the peer's key; nil means the one in Home, or a new one.
+	Identity *identity.Identity
+
+	// PeerID replaces the ID that is made of the key. It makes IDs repeatable
+	// in tests and simulations; such an ID cannot be proven.
+	PeerID id.Peer
+
+	// Transports are used instead of TCP and multicast, if there are any. The
+	// peer owns them.
+	Transports []endpoint.Transport
+
+	// Advertisements are the types of advertisements known; nil means the
+	// standard ones.
+	Advertisements *advertisements.Registry
+
+	// Modules are started in the net group, in this order.
+	Modules []Module
+
+	// Lease is the time for which a rendezvous grants leases; zero means 20
+	// minutes.
+	Lease time.Duration
+
+	// Rand makes jitter and choices repeatable; nil draws from the system.
+	Rand *rand.Rand
+
+	// Logger is told of state changes, misbehaving peers and faults; nil is
+	// silent.
+	Logger *slog.Logger
+}
+
+// Roles are what a peer does for others. Several may be set.
+type Roles struct {
+	// Rendezvous peers grant leases to edges and spread their messages.
+	Rendezvous bool
+	// Relay peers pass messages to peers that cannot be dialled.
+	Relay bool
+	// AdHoc peers use no rendezvous and reach only their neighbourhood.
+	AdHoc bool
+}
+
+// ErrRole is the cause when roles cannot be had, or not together.
+var ErrRole = errors.New("these roles cannot be had")
+
+// ParseRoles reads a comma-separated list of edge, rendezvous, relay and adhoc.
+// The error wraps [ErrRole].
+func ParseRoles(s string) (Roles, error) {
+	var r Roles
+	for _, name := range strings.Split(s, ",") {
+		switch strings.TrimSpace(name) {
+		case "edge", "":
+		case "rendezvous", "rdv":
+			r.Rendezvous = true
+		case "relay":
+			r.Relay = true
+		case "adhoc":
+			r.AdHoc = true
+		default:
+			return Roles{}, fmt.Errorf("peergroup: %w: %q is none of edge, rendezvous, relay, adhoc", ErrRole, name)
+		}
+	}
+	return r, r.check()
+}
+
+func (r Roles) check() error {
+	switch {
+	case r.AdHoc && (r.Rendezvous || r.Relay):
+		return fmt.Errorf("peergroup: %w: adhoc excludes the others", ErrRole)
+	case r.Relay:
+		return fmt.Errorf("peergroup: %w: this version of Juxta cannot be a relay", ErrRole)
+	}
+	return nil
+}
+
+// String returns the list that [ParseRoles] reads.
+func (r Roles) String() string {
+	var all []string
+	if r.Rendezvous {
+		all = append(all, "rendezvous")
+	}
+	if r.Relay {
+		all = append(all, "relay")
+	}
+	if r.AdHoc {
+		all = append(all, "adhoc")
+	}
+	if len(all) == 0 {
+		return "edge"
+	}
+	return strings.Join(all, ",")
+}
+
+// complete fills in defaults and checks what can be checked before anything is
+// started.
+func (c *Config) complete() error {
+	if c.Name == "" {
+		if h, err := os.Hostname(); err == nil {
+			c.Name, _, _ = strings.Cut(h, ".")
+		}
+	}
+	if c.Name == "" {
+		c.Name = "juxta"
+	}
+	if c.Net.IsZero() {
+		c.Net = id.NetGroup
+	}
+	if c.Net == id.WorldGroup {
+		return errors.New("peergroup: Config.Net is the World group, which is no network")
+	}
+	if c.ClientOnly && len(c.Listen) > 0 {
+		return errors.New("peergroup: Config.ClientOnly and Config.Listen contradict each other")
+	}
+	if c.Advertisements == nil {
+		c.Advertisements = advertisements.Standard()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c.Roles.check()
+}
+
+// seedPort is assumed for seeds without port.
+const seedPort = "9701"
+
+// parseURL reads a URL of the configuration. Without a port it means the first
+// of the JXTA range.
+func parseURL(s string) (endpoint.Address, error) {
+	if !strings.Contains(s, "://") {
+		s = "tcp://" + s
+	}
+	a, err := endpoint.ParseAddress(strings.TrimSuffix(s, "/"))
+	if err != nil {
+		return endpoint.Address{}, err
+	}
+	if _, _, err := a.HostPort(); err != nil && a.Protocol == "tcp" {
+		a.Host += ":" + seedPort
+	}
+	return a.Base(), nil
+}

@@ -1,0 +1,405 @@
+package peergroup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/juxta-p2p/juxta/advertisements"
+	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/protocols/discovery"
+	"github.com/juxta-p2p/juxta/protocols/peerinfo"
+	"github.com/juxta-p2p/juxta/protocols/pipe"
+	"github.com/juxta-p2p/juxta/protocols/rendezvous"
+	"github.com/juxta-p2p/juxta/protocols/resolver"
+)
+
+// Group is a peer's place in a group: a scope with its own discovery,
+// rendezvous, resolver and pipes. The same names in two groups never meet. Its
+// methods are safe for concurrent use.
+type Group struct {
+	peer   *Peer
+	parent *Group
+	adv    *advertisements.Group
+	scope  endpoint.Scope
+	log    *slog.Logger
+	self   atomic.Pointer[advertisements.Peer]
+
+	rdv   *rendezvous.Service
+	res   *resolver.Service
+	disc  *discovery.Service
+	pipes *pipe.Service
+	info  *peerinfo.Service
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	wg     sync.WaitGroup
+	undo   []func()
+	once   sync.Once
+
+	mu       sync.Mutex
+	children []*Group
+	found    map[id.Peer]struct{} // rendezvous found through the parent group
+}
+
+// ErrJoined is the cause when a group is joined that this peer is in already.
+var ErrJoined = errors.New("this peer is in the group already")
+
+// publishTimeout bounds announcing what starting a group announces.
+const publishTimeout = 5 * time.Second
+
+// newGroup starts the services of a group.
+func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvous.Role) (g *Group, err error) {
+	g = &Group{
+		peer: p, parent: parent, adv: adv, scope: p.ep.Scope(adv.ID), log: p.log.With("group", adv.ID.Short()),
+		found: map[id.Peer]struct{}{},
+	}
+	g.ctx, g.cancel = context.WithCancelCause(context.Background())
+	defer func() {
+		if err != nil {
+			g.leave()
+		}
+	}()
+	if err := g.describe(role); err != nil {
+		return nil, err
+	}
+	g.rdv, err = rendezvous.New(rendezvous.Config{
+		Scope: g.scope, Role: role, Advertisement: g.self.Load, Seeds: g.seeds, Near: p.near.list, Met: g.met,
+		Lease: p.cfg.Lease, Rand: p.cfg.Rand, Logger: g.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.undo = append(g.undo, g.rdv.Close)
+	g.res, err = resolver.New(resolver.Config{
+		Scope: g.scope, Rendezvous: g.rdv, Route: p.Route, Learn: p.router.Learn, Logger: g.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.undo = append(g.undo, g.res.Close)
+	g.disc, err = discovery.New(discovery.Config{
+		Resolver: g.res, Store: p.store.Scope(adv.ID), Registry: p.cfg.Advertisements, Self: g.self.Load,
+		Learn: p.router.Learn, Logger: g.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.undo = append(g.undo, func() { _ = g.disc.Close() })
+	g.pipes, err = pipe.New(pipe.Config{
+		Scope: g.scope, Resolver: g.res, Self: g.self.Load, Learn: p.router.Learn, Logger: g.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.undo = append(g.undo, g.pipes.Close)
+	g.info, err = peerinfo.New(peerinfo.Config{Resolver: g.res, Logger: g.log})
+	if err != nil {
+		return nil, err
+	}
+	g.undo = append(g.undo, g.info.Close)
+	return g, g.announce()
+}
+
+// describe makes the peer's advertisement in the group.
+func (g *Group) describe(role rendezvous.Role) error {
+	self := &advertisements.Peer{ID: g.peer.id, Group: g.adv.ID, Name: g.peer.cfg.Name, Desc: g.peer.cfg.Description}
+	self.SetRendezvous(role == rendezvous.Rendezvous)
+	if err := self.SetRoute(g.peer.Route()); err != nil {
+		return err
+	}
+	g.self.Store(self)
+	return nil
+}
+
+// announce publishes the peer's and the group's advertisements.
+func (g *Group) announce() error {
+	ctx, cancel := context.WithTimeout(g.ctx, publishTimeout)
+	defer cancel()
+	if err := g.disc.Publish(ctx, g.self.Load(), discovery.Lifetime{}); err != nil {
+		return err
+	}
+	if g.parent == nil {
+		return nil
+	}
+	if err := g.parent.disc.Publish(ctx, g.adv, discovery.Lifetime{}); err != nil {
+		return err
+	}
+	if g.rdv.Role() != rendezvous.Rendezvous {
+		return nil
+	}
+	r := &advertisements.Rendezvous{
+		Group: g.adv.ID, Peer: g.peer.id, Service: advertisements.RendezvousService(g.adv.ID),
+		Name: g.peer.cfg.Name, Route: g.peer.Route(),
+	}
+	if err := g.disc.Publish(ctx, r, discovery.Lifetime{}); err != nil {
+		return err
+	}
+	if g.parent.adv.ID == id.WorldGroup {
+		return nil
+	}
+	// Members of the parent that join look for the rendezvous there.
+	return g.parent.disc.Publish(ctx, r, discovery.Lifetime{})
+}
+
+// met keeps the advertisement of a peer that leases here or is leased from.
+func (g *Group) met(adv *advertisements.Peer, _ time.Duration) {
+	if r, ok := adv.Route(); ok {
+		g.peer.router.Learn(r)
+	}
+}
+
+// seeds returns where to ask for a lease: in the network the configured seeds
+// and rendezvous near by, in other groups the rendezvous found in the parent.
+func (g *Group) seeds() []endpoint.Address {
+	if g.parent != nil && g.parent.adv.ID == id.WorldGroup {
+		return append(slices.Clone(g.peer.seeds), g.peer.near.rendezvous()...)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var all []endpoint.Address
+	for p := range g.found {
+		all = append(all, endpoint.PeerAddress(p, "", ""))
+	}
+	return all
+}
+
+// ID returns the group's ID.
+func (g *Group) ID() id.Group { return g.adv.ID }
+
+// Name returns the group's name.
+func (g *Group) Name() string { return g.adv.Name }
+
+// Advertisement returns the group's advertisement; it must not be changed.
+func (g *Group) Advertisement() *advertisements.Group { return g.adv }
+
+// Parent returns the group this one was created or joined in; nil for World.
+func (g *Group) Parent() *Group { return g.parent }
+
+// Peer returns the peer whose place in the group this is.
+func (g *Group) Peer() *Peer { return g.peer }
+
+// PeerID returns the ID of the local peer.
+func (g *Group) PeerID() id.Peer { return g.peer.id }
+
+// PeerName returns the name of the local peer.
+func (g *Group) PeerName() string { return g.peer.cfg.Name }
+
+// PeerAdvertisement returns the local peer's advertisement in the group; it
+// must not be changed.
+func (g *Group) PeerAdvertisement() *advertisements.Peer { return g.self.Load() }
+
+// Discovery publishes and finds advertisements in the group.
+func (g *Group) Discovery() *discovery.Service { return g.disc }
+
+// Pipes opens pipes in the group.
+func (g *Group) Pipes() *pipe.Service { return g.pipes }
+
+// Rendezvous spreads messages in the group.
+func (g *Group) Rendezvous() *rendezvous.Service { return g.rdv }
+
+// Resolver asks and answers questions in the group.
+func (g *Group) Resolver() *resolver.Service { return g.res }
+
+// PeerInfo asks peers of the group how they are.
+func (g *Group) PeerInfo() *peerinfo.Service { return g.info }
+
+// Endpoint returns the endpoint as the group sees it.
+func (g *Group) Endpoint() endpoint.Scope { return g.scope }
+
+// Groups returns the groups created or joined in this one, in that order.
+func (g *Group) Groups() []*Group {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.children)
+}
+
+// Done is closed when the group is left.
+func (g *Group) Done() <-chan struct{} { return g.ctx.Done() }
+
+// Leave leaves the group and those joined in it: modules end, pipes close, the
+// rendezvous is told. It returns when all is quiet. World and the network are
+// left by closing the peer; for them Leave does nothing.
+func (g *Group) Leave() {
+	if g.parent == nil || g.parent.adv.ID == id.WorldGroup {
+		return
+	}
+	g.parent.mu.Lock()
+	g.parent.children = slices.DeleteFunc(g.parent.children, func(c *Group) bool { return c == g })
+	g.parent.mu.Unlock()
+	g.leave()
+}
+
+func (g *Group) leave() {
+	g.once.Do(func() {
+		for _, c := range slices.Backward(g.Groups()) {
+			c.leave()
+		}
+		g.mu.Lock()
+		g.cancel(ErrLeft)
+		g.mu.Unlock()
+		g.wg.Wait()
+		for _, f := range slices.Backward(g.undo) {
+			f()
+		}
+	})
+}
+
+// Spec describes a group to be created.
+type Spec struct {
+	// Name is how others find the group; it need not be unique.
+	Name string
+
+	// Description may be empty.
+	Description string
+
+	// ID of the group; zero means a new random one.
+	ID id.Group
+
+	// Modules are started in the group, in this order.
+	Modules []Module
+}
+
+// Create makes a group without membership rules within this one, joins it, and
+// publishes its advertisement here, so that others can find and join it. This
+// peer is the group's rendezvous as long as it stays.
+func (g *Group) Create(ctx context.Context, spec Spec) (*Group, error) {
+	if spec.Name == "" {
+		return nil, errors.New("peergroup: Spec.Name is not set")
+	}
+	if spec.ID.IsZero() {
+		spec.ID = id.NewGroup(id.Group{})
+	}
+	adv := &advertisements.Group{ID: spec.ID, Spec: id.SpecGenericGroup, Name: spec.Name, Desc: spec.Description}
+	return g.enter(ctx, adv, rendezvous.Rendezvous, spec.Modules)
+}
+
+// Join makes this peer a member of a group that was found in this one, with the
+// modules given. The error wraps [ErrJoined] if it is one already.
+//
+// Join does not wait for other members. Until a rendezvous of the group is
+// found, only members near by are reached; [rendezvous.Service.WaitConnected]
+// tells.
+func (g *Group) Join(ctx context.Context, adv *advertisements.Group, modules ...Module) (*Group, error) {
+	role := rendezvous.Edge
+	if g.rdv.Role() == rendezvous.AdHoc {
+		role = rendezvous.AdHoc
+	}
+	return g.enter(ctx, adv, role, modules)
+}
+
+func (g *Group) enter(ctx context.Context, adv *advertisements.Group, role rendezvous.Role, modules []Module) (*Group, error) {
+	if g.ctx.Err() != nil {
+		return nil, fmt.Errorf("peergroup: %w", ErrLeft)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("peergroup: joining %q: %w", adv.Name, context.Cause(ctx))
+	}
+	if adv.ID == id.WorldGroup || adv.ID == g.peer.cfg.Net || g.peer.member(adv.ID) {
+		return nil, fmt.Errorf("peergroup: joining %q: %w", adv.Name, ErrJoined)
+	}
+	c, err := g.peer.newGroup(g, adv.Clone(), role)
+	if err != nil {
+		return nil, fmt.Errorf("peergroup: joining %q: %w", adv.Name, err)
+	}
+	for _, m := range modules {
+		if _, err := c.Load(m); err != nil {
+			c.leave()
+			return nil, err
+		}
+	}
+	if role == rendezvous.Edge {
+		c.Go(c.findRendezvous)
+	}
+	g.mu.Lock()
+	if g.ctx.Err() != nil {
+		g.mu.Unlock()
+		c.leave()
+		return nil, fmt.Errorf("peergroup: %w", ErrLeft)
+	}
+	g.children = append(g.children, c)
+	g.mu.Unlock()
+	return c, nil
+}
+
+// member reports whether the peer is in a group.
+func (p *Peer) member(want id.Group) bool {
+	var in func(g *Group) bool
+	in = func(g *Group) bool { return g.adv.ID == want || slices.ContainsFunc(g.Groups(), in) }
+	return in(p.net)
+}
+
+const (
+	// lookEvery and lookFor are how often, and how long each time, a member
+	// without a lease looks for rendezvous of its group in the parent group.
+	lookEvery = 5 * time.Second
+	lookFor   = 2 * time.Second
+
+	// maxFound bounds the rendezvous remembered for a group.
+	maxFound = 32
+)
+
+// findRendezvous looks in the parent group for rendezvous of this one, as long
+// as there is no lease.
+func (g *Group) findRendezvous(ctx context.Context) {
+	events := make(chan struct{}, 1)
+	g.wg.Go(func() {
+		for ev := range g.rdv.Events(ctx) {
+			if ev.Kind == rendezvous.Lost {
+				select {
+				case events <- struct{}{}:
+				default:
+				}
+			}
+		}
+	})
+	for ctx.Err() == nil {
+		if _, ok := g.rdv.Lease(); ok {
+			select {
+			case <-events:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		g.look(ctx)
+		timer := time.NewTimer(lookEvery)
+		select {
+		case <-timer.C:
+		case <-events:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+func (g *Group) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lookFor)
+	defer cancel()
+	q := discovery.Query{Kind: advertisements.Advs, Attr: "RdvServiceName", Value: advertisements.RendezvousService(g.adv.ID)}
+	for found, err := range g.parent.disc.Find(ctx, q) {
+		if err != nil {
+			g.log.Debug("no rendezvous found", "error", err)
+			return
+		}
+		adv, ok := found.Adv.(*advertisements.Rendezvous)
+		if !ok || adv.Group != g.adv.ID || adv.Peer == g.peer.id {
+			continue
+		}
+		g.peer.router.Learn(adv.Route)
+		g.mu.Lock()
+		if len(g.found) < maxFound {
+			g.found[adv.Peer] = struct{}{}
+		}
+		g.mu.Unlock()
+		g.rdv.TrySeeds()
+		if _, ok := g.rdv.Lease(); ok {
+			return
+		}
+	}
+}

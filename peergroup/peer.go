@@ -1,0 +1,282 @@
+// Package peergroup is where a program becomes a peer: [Start] makes one with
+// its transports, identity and cache, in the World group and in a network; its
+// groups hold the services that a program uses.
+//
+//	peer, err := peergroup.Start(ctx, peergroup.Config{Name: "ann"})
+//	defer peer.Close()
+//	net := peer.Net()
+//	net.Discovery(), net.Pipes(), net.Rendezvous(), …
+package peergroup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/juxta-p2p/juxta/advertisements"
+	"github.com/juxta-p2p/juxta/advertisements/store"
+	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/identity"
+	"github.com/juxta-p2p/juxta/core/transport/multicast"
+	"github.com/juxta-p2p/juxta/core/transport/tcp"
+	"github.com/juxta-p2p/juxta/protocols/rendezvous"
+	"github.com/juxta-p2p/juxta/protocols/routing"
+)
+
+// Peer is a running peer. It owns everything started with it. Its methods are
+// safe for concurrent use.
+type Peer struct {
+	cfg    Config
+	log    *slog.Logger
+	id     id.Peer
+	ident  *identity.Identity
+	store  *store.Store
+	ep     *endpoint.Endpoint
+	router *routing.Router
+	seeds  []endpoint.Address
+	near   neighbours
+	route  atomic.Pointer[advertisements.Route]
+	world  *Group
+	net    *Group
+	undo   []func() error // in order of starting
+
+	close    sync.Once
+	closeErr error
+	done     chan struct{}
+}
+
+// Start starts a peer. ctx is its lifetime: when it ends, the peer closes as if
+// by [Peer.Close]. Start returns when the peer listens and its services are
+// ready; it does not wait for other peers. On an error nothing is left behind.
+//
+// Errors a user can mend are typed: a home that another peer uses, an address
+// that cannot be listened on, files that cannot be read or written.
+func Start(ctx context.Context, cfg Config) (*Peer, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("peergroup: %w", context.Cause(ctx))
+	}
+	p := &Peer{cfg: cfg, log: cfg.Logger, done: make(chan struct{})}
+	if err := p.start(ctx); err != nil {
+		_ = p.unwind()
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = p.Close() })
+	p.undo = append(p.undo, func() error { stop(); return nil })
+	return p, nil
+}
+
+func (p *Peer) start(ctx context.Context) error {
+	for _, s := range p.cfg.Seeds {
+		a, err := parseURL(s)
+		if err != nil {
+			return fmt.Errorf("peergroup: seed %q: %w", s, err)
+		}
+		p.seeds = append(p.seeds, a)
+	}
+	transports, err := p.transports()
+	if err != nil {
+		return err
+	}
+	if err := p.openHome(); err != nil {
+		return err
+	}
+	p.id = p.cfg.PeerID
+	if p.id.IsZero() {
+		p.id = p.ident.Peer()
+	}
+	p.log = p.log.With("peer", p.id.Short())
+	if p.ep, err = endpoint.New(endpoint.Config{Peer: p.id, Net: p.cfg.Net, Logger: p.log}); err != nil {
+		return err
+	}
+	p.undo = append(p.undo, p.ep.Close)
+	p.near.ep = p.ep
+	for _, t := range transports {
+		err := p.ep.Add(t)
+		if _, optional := t.(*multicast.Transport); optional && err != nil {
+			p.log.Info("no JXTA multicast here", "reason", err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	p.refreshRoute()
+	p.router, err = routing.New(routing.Config{Scope: p.ep.Scope(p.cfg.Net), Self: p.Route, Logger: p.log})
+	if err != nil {
+		return err
+	}
+	p.undo = append(p.undo, func() error { p.router.Close(); return nil })
+	if err := p.startGroups(); err != nil {
+		return err
+	}
+	for _, m := range p.cfg.Modules {
+		if _, err := p.net.Load(m); err != nil {
+			return err
+		}
+	}
+	return p.startLAN(ctx)
+}
+
+// transports makes what Config asks for, without starting anything.
+func (p *Peer) transports() ([]endpoint.Transport, error) {
+	if len(p.cfg.Transports) > 0 {
+		return p.cfg.Transports, nil
+	}
+	tc := tcp.Config{ClientOnly: p.cfg.ClientOnly}
+	for _, s := range p.cfg.Listen {
+		rest, ok := strings.CutPrefix(s, "tcp://")
+		if !ok && strings.Contains(s, "://") {
+			return nil, fmt.Errorf("peergroup: listen %q: %w", s, endpoint.ErrNoTransport)
+		}
+		if !ok {
+			rest = s
+		}
+		rest = strings.TrimSuffix(rest, "/")
+		if _, _, err := (endpoint.Address{Host: rest}).HostPort(); err != nil {
+			return nil, fmt.Errorf("peergroup: listen %q: %w", s, err)
+		}
+		tc.Listen = append(tc.Listen, rest)
+	}
+	for _, s := range p.cfg.Public {
+		a, err := parseURL(s)
+		if err != nil {
+			return nil, fmt.Errorf("peergroup: public address %q: %w", s, err)
+		}
+		tc.Public = append(tc.Public, a)
+	}
+	all := []endpoint.Transport{tcp.New(tc)}
+	if !p.cfg.NoMulticast {
+		all = append(all, multicast.New(multicast.Config{}))
+	}
+	return all, nil
+}
+
+// refreshRoute takes the present addresses into the own route.
+func (p *Peer) refreshRoute() {
+	p.route.Store(&advertisements.Route{Dest: p.id, Addresses: p.ep.Addresses()})
+}
+
+// startGroups starts the World group and the network.
+func (p *Peer) startGroups() error {
+	var err error
+	p.world, err = p.newGroup(nil, &advertisements.Group{
+		ID: id.WorldGroup, Spec: id.SpecWorldGroup, Name: "World PeerGroup", Desc: "Standard World PeerGroup",
+	}, rendezvous.AdHoc)
+	if err != nil {
+		return err
+	}
+	p.undo = append(p.undo, func() error { p.world.leave(); return nil })
+	role := rendezvous.Edge
+	switch {
+	case p.cfg.Roles.Rendezvous:
+		role = rendezvous.Rendezvous
+	case p.cfg.Roles.AdHoc:
+		role = rendezvous.AdHoc
+	}
+	p.net, err = p.newGroup(p.world, &advertisements.Group{
+		ID: p.cfg.Net, Spec: id.SpecNetGroup, Name: "NetPeerGroup", Desc: "default Net Peer Group",
+	}, role)
+	if err != nil {
+		return err
+	}
+	p.undo = append(p.undo, func() error { p.net.leave(); return nil })
+	return p.router.Ask(p.net.ctx, p.net.Resolver())
+}
+
+// openHome locks the home folder and reads what is kept there.
+func (p *Peer) openHome() (err error) {
+	p.ident = p.cfg.Identity
+	if p.cfg.Home == "" {
+		if p.ident == nil && p.cfg.PeerID.IsZero() {
+			if p.ident, err = identity.New(identity.Ed25519); err != nil {
+				return err
+			}
+		}
+		p.store = store.Memory(store.Config{})
+		p.undo = append(p.undo, p.store.Close)
+		return nil
+	}
+	if err := p.lockHome(); err != nil {
+		return err
+	}
+	if p.ident == nil {
+		if err := p.loadIdentity(); err != nil {
+			return err
+		}
+	}
+	p.store, err = store.Open(filepath.Join(p.cfg.Home, "cache.db"), store.Config{Logger: p.log})
+	if err != nil {
+		return err
+	}
+	p.undo = append(p.undo, p.store.Close)
+	return nil
+}
+
+// ID returns the peer's ID.
+func (p *Peer) ID() id.Peer { return p.id }
+
+// Name returns the peer's name.
+func (p *Peer) Name() string { return p.cfg.Name }
+
+// Roles returns what the peer does for others.
+func (p *Peer) Roles() Roles { return p.cfg.Roles }
+
+// Identity returns the peer's key, or nil if its ID was given.
+func (p *Peer) Identity() *identity.Identity { return p.ident }
+
+// Home returns the folder with what the peer keeps, or "".
+func (p *Peer) Home() string { return p.cfg.Home }
+
+// Net returns the network the peer is in.
+func (p *Peer) Net() *Group { return p.net }
+
+// World returns the group of all peers, in which only the neighbourhood can be
+// reached.
+func (p *Peer) World() *Group { return p.world }
+
+// Endpoint returns where the peer's messages enter and leave.
+func (p *Peer) Endpoint() *endpoint.Endpoint { return p.ep }
+
+// Router returns what finds ways to other peers.
+func (p *Peer) Router() *routing.Router { return p.router }
+
+// Addresses returns where others may dial this peer, best first.
+func (p *Peer) Addresses() []endpoint.Address { return p.ep.Addresses() }
+
+// Route returns the own route as others should know it; it must not be changed.
+func (p *Peer) Route() *advertisements.Route { return p.route.Load() }
+
+// Done is closed when the peer has closed.
+func (p *Peer) Done() <-chan struct{} { return p.done }
+
+// Close leaves the groups, the youngest first, says goodbye to rendezvous and
+// clients, closes links and listeners, and writes the cache. It returns when no
+// goroutine, port or file of the peer is left, within a few seconds. It is
+// idempotent; every call waits and returns the same error.
+func (p *Peer) Close() error {
+	p.close.Do(func() {
+		p.closeErr = p.unwind()
+		close(p.done)
+	})
+	<-p.done
+	return p.closeErr
+}
+
+// unwind undoes what was started, in reverse order.
+func (p *Peer) unwind() error {
+	var errs []error
+	for _, f := range slices.Backward(p.undo) {
+		errs = append(errs, f())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,323 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/juxta-p2p/juxta/advertisements"
+	"github.com/juxta-p2p/juxta/advertisements/store"
+	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/xmldoc"
+	"github.com/juxta-p2p/juxta/protocols/rendezvous"
+	"github.com/juxta-p2p/juxta/protocols/resolver"
+)
+
+// Query says which advertisements are wanted.
+type Query struct {
+	Kind advertisements.Kind
+
+	// Attr is the name of a searchable field, exactly as written, such as
+	// "Name"; empty asks for every advertisement of the kind. Value is what it
+	// must be: "" or "*" for anything, a text for equality, or a pattern in which
+	// * stands for any text; see [advertisements.Match]. Blanks at its ends do
+	// not count. A value without attribute is refused.
+	Attr, Value string
+
+	// Limit is the most advertisements wanted from each peer that answers, this
+	// one included. Zero means all from this peer and 50 from others, which is
+	// also the most that others give.
+	Limit int
+
+	// Peer is the only one to be asked, if it is not zero; the own cache is
+	// still looked at, unless RemoteOnly.
+	Peer id.Peer
+
+	LocalOnly  bool // ask nobody, look into the own cache only
+	RemoteOnly bool // do not look into the own cache
+}
+
+// check refuses queries without sense and tidies the others.
+func (q *Query) check() error {
+	q.Value = xmldoc.Trim(q.Value)
+	switch {
+	case q.Kind > advertisements.Advs:
+		return fmt.Errorf("discovery: %w: no such kind: %d", ErrQuery, q.Kind)
+	case q.Attr == "" && q.Value != "":
+		return fmt.Errorf("discovery: %w: value %q without attribute", ErrQuery, q.Value)
+	case q.LocalOnly && q.RemoteOnly:
+		return fmt.Errorf("discovery: %w: neither local nor remote", ErrQuery)
+	}
+	return nil
+}
+
+// document makes what is sent to others. A pattern that they would not
+// understand becomes one that fits more; the answers are sifted in any case.
+func (q *Query) document() query {
+	d := query{Kind: q.Kind, Threshold: int64(q.Limit), Attr: q.Attr, Value: q.Value}
+	if !advertisements.SendablePattern(d.Value) {
+		d.Value, d.Threshold = widen(d.Value), 0
+	}
+	if d.Threshold <= 0 || d.Threshold > maxResults {
+		d.Threshold = maxResults
+	}
+	return d
+}
+
+// widen returns a pattern with * only at its ends that fits whatever the pattern,
+// which has one elsewhere, fits.
+func widen(pattern string) string {
+	first, last := strings.IndexByte(pattern, '*'), strings.LastIndexByte(pattern, '*')
+	if first > 0 {
+		return pattern[:first+1]
+	}
+	if last < len(pattern)-1 {
+		return pattern[last:]
+	}
+	longest := ""
+	for part := range strings.SplitSeq(pattern, "*") {
+		if len(part) > len(longest) {
+			longest = part
+		}
+	}
+	if longest == "" {
+		return "*"
+	}
+	return "*" + longest + "*"
+}
+
+// Result is an advertisement that was found.
+type Result struct {
+	Adv      advertisements.Advertisement
+	Document []byte // as it came or is stored; not to be changed
+
+	// From is the peer that gave it, which need not be the one that published
+	// it; zero for the own cache. As for any message, it is proven only as far
+	// as the link is.
+	From id.Peer
+
+	// Expiration is how long a copy may live from now on; 0 if there should be
+	// none.
+	Expiration time.Duration
+}
+
+// Local returns what is in the own cache, oldest first; advertisements that are
+// kept from others too. It asks nobody.
+func (s *Service) Local(q Query) []Result {
+	if q.check() != nil {
+		return nil
+	}
+	now := time.Now()
+	var found []Result
+	for _, r := range s.store.Find(store.Query{Kind: q.Kind, Attr: q.Attr, Value: q.Value, Limit: q.Limit}) {
+		adv, err := s.cfg.Registry.Parse(r.Document)
+		if err != nil {
+			s.dropped("stored advertisement", r.Origin, err)
+			continue
+		}
+		found = append(found, Result{Adv: adv, Document: r.Document, Expiration: r.Remote(now)})
+	}
+	return found
+}
+
+// Find yields the advertisements that fit: first those in the own cache, then
+// those of others as they answer, each version of one once. It goes on until ctx
+// ends, which is the normal end and no error, or the caller breaks off; either
+// frees everything. An error is the last thing yielded: it wraps [ErrQuery],
+// [ErrClosed], or [ErrNobody] if the question could not be put to anybody, which
+// a peer that is looking for its rendezvous says after a few seconds. When a
+// rendezvous is found or changed meanwhile, it is asked too.
+//
+// Answers go into the own cache, for as long as they say but not longer than a
+// day. Answers to other questions, or that do not fit, are dropped. The sequence
+// can be used again: every use asks anew.
+func (s *Service) Find(ctx context.Context, q Query) iter.Seq2[Result, error] {
+	return func(yield func(Result, error) bool) {
+		if err := q.check(); err != nil {
+			yield(Result{}, err)
+			return
+		}
+		var seen versions
+		if !q.RemoteOnly {
+			for _, r := range s.Local(q) {
+				if ctx.Err() != nil {
+					return
+				}
+				if seen.add(r.Adv) && !yield(r, nil) {
+					return
+				}
+			}
+		}
+		if q.LocalOnly || q.Peer == s.self {
+			return
+		}
+		if s.ctx.Err() != nil {
+			yield(Result{}, fmt.Errorf("discovery: %w", ErrClosed))
+			return
+		}
+		inner, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(s.ctx, cancel)()
+		for raw, err := range s.ask(inner, q) {
+			if err != nil {
+				if s.ctx.Err() == nil {
+					yield(Result{}, err)
+					return
+				}
+				break
+			}
+			for _, r := range s.take(raw, &q) {
+				if seen.add(r.Adv) && !yield(r, nil) {
+					return
+				}
+			}
+		}
+		if s.ctx.Err() != nil && ctx.Err() == nil {
+			yield(Result{}, fmt.Errorf("discovery: %w", ErrClosed))
+		}
+	}
+}
+
+// FindOne returns the first advertisement that fits, from the own cache or from
+// the first peer to answer. The error wraps [ErrNotFound], when ctx ends or the
+// error of Find tells why.
+func (s *Service) FindOne(ctx context.Context, q Query) (Result, error) {
+	if q.Limit == 0 {
+		q.Limit = findOneLimit
+	}
+	for r, err := range s.Find(ctx, q) {
+		if err != nil {
+			return Result{}, fmt.Errorf("discovery: %w: %w", ErrNotFound, err)
+		}
+		return r, nil
+	}
+	return Result{}, fmt.Errorf("discovery: %w", ErrNotFound)
+}
+
+// ask puts the question and yields what comes back. ctx must be cancelled
+// afterwards.
+func (s *Service) ask(ctx context.Context, q Query) iter.Seq2[*resolver.RawResponse, error] {
+	return func(yield func(*resolver.RawResponse, error) bool) {
+		d := q.document()
+		doc, err := xmldoc.Marshal(&d)
+		if err != nil {
+			yield(nil, fmt.Errorf("discovery: %w: %w", ErrQuery, err))
+			return
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		raw := resolver.RawQuery{Handler: handler, ID: resolver.NewID(), Body: string(doc)}
+		reached := make(chan struct{}, 1)
+		var again sync.WaitGroup
+		defer again.Wait()
+		defer cancel()
+		if q.Peer.IsZero() && s.rdv.Role() == rendezvous.Edge {
+			events := s.rdv.Events(ctx)
+			again.Go(func() {
+				for ev := range events {
+					if ev.Kind != rendezvous.Leased {
+						continue
+					}
+					raw := raw
+					if _, err := s.res.SpreadQuery(ctx, &raw); err == nil {
+						wake(reached)
+					}
+				}
+			})
+		}
+		mine := raw
+		send := func(ctx context.Context) error { return s.put(ctx, &q, &d, &mine, reached) }
+		for r, err := range s.res.CollectBy(ctx, q.Peer, &mine, send) {
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// put sends the query: to the one peer, or as an edge to the neighbourhood and
+// the rendezvous, or as a rendezvous to the neighbourhood, other rendezvous, and
+// those that said they hold something.
+func (s *Service) put(ctx context.Context, q *Query, d *query, raw *resolver.RawQuery, reached <-chan struct{}) error {
+	switch {
+	case !q.Peer.IsZero():
+		return s.res.SendQuery(ctx, q.Peer, raw)
+	case s.rdv.Role() == rendezvous.Rendezvous:
+		return s.putFromRendezvous(ctx, d, raw)
+	}
+	_, err := s.res.SpreadQuery(ctx, raw)
+	if !errors.Is(err, ErrNobody) || s.rdv.Role() != rendezvous.Edge {
+		return err
+	}
+	grace := time.NewTimer(connectGrace)
+	defer grace.Stop()
+	select {
+	case <-reached:
+		return nil
+	case <-grace.C:
+	case <-ctx.Done():
+	}
+	return err
+}
+
+func (s *Service) putFromRendezvous(ctx context.Context, d *query, raw *resolver.RawQuery) error {
+	n, err := s.res.WalkQuery(ctx, raw)
+	if err != nil && !errors.Is(err, ErrNobody) {
+		return err
+	}
+	to := s.holders(d.Kind, d.Attr, d.Value, int(d.Threshold))
+	if len(to) == 0 {
+		if at, ok := s.replica(s.cfg.View(), d.Kind.String(), d.Attr, d.Value); ok && at != s.self && d.Attr != "" && d.Value != "" {
+			to = append(to, at)
+		} else {
+			to = s.silent(maxForward)
+		}
+	}
+	sent, lost := s.res.ForwardQuery(ctx, raw, to)
+	for _, p := range lost {
+		s.index.RemoveHolder(p)
+		s.replicas.RemoveHolder(p)
+	}
+	if n+sent == 0 && len(s.rdv.Clients()) == 0 {
+		return err
+	}
+	return nil // what the clients hold is known, even if it is nothing
+}
+
+// versions remembers which versions of which advertisements were yielded. The
+// zero value is ready for use.
+type versions struct {
+	seed maphash.Seed
+	seen map[version]struct{}
+}
+
+type version struct {
+	key     string
+	content uint64
+}
+
+// add reports whether this version of the advertisement is new.
+func (v *versions) add(adv advertisements.Advertisement) bool {
+	key, err := advertisements.KeyOf(adv)
+	if err != nil {
+		return false
+	}
+	// Printed anew, since peers print the same thing in different ways.
+	doc, err := advertisements.Marshal(adv)
+	if err != nil {
+		return false
+	}
+	if v.seen == nil {
+		v.seed, v.seen = maphash.MakeSeed(), map[version]struct{}{}
+	}
+	k := version{key, maphash.Bytes(v.seed, doc)}
+	if _, ok := v.seen[k]; ok || len(v.seen) >= maxRemember {
+		return false
+	}
+	v.seen[k] = struct{}{}
+	return true
+}

@@ -1,0 +1,147 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/juxta-p2p/juxta/advertisements"
+	"github.com/juxta-p2p/juxta/core/id"
+)
+
+// Whatever a pattern fits, the one that is sent for it fits too, and others
+// understand it.
+func TestPropertyWiden(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		pattern := rapid.StringOfN(rapid.RuneFrom([]rune("ab*")), 1, 8, -1).Draw(t, "pattern")
+		value := rapid.StringOfN(rapid.RuneFrom([]rune("ab")), 0, 8, -1).Draw(t, "value")
+		q := Query{Kind: advertisements.Advs, Attr: "Name", Value: pattern}
+		sent := q.document()
+		if !advertisements.SendablePattern(sent.Value) {
+			t.Fatalf("%q is sent as %q", pattern, sent.Value)
+		}
+		if advertisements.Match(pattern, value) && !advertisements.Match(sent.Value, value) {
+			t.Fatalf("%q fits %q, but what is sent, %q, does not", pattern, value, sent.Value)
+		}
+	})
+}
+
+func TestWiden(t *testing.T) {
+	for pattern, want := range map[string]string{
+		"a*b": "a*", "*a*b": "*b", "a*b*": "a*", "*a*bc*": "*bc*", "***": "*", "*a**": "*a*",
+	} {
+		if got := widen(pattern); got != want {
+			t.Errorf("%q becomes %q, want %q", pattern, got, want)
+		}
+	}
+	q := Query{Attr: "Name", Value: "a*b", Limit: 3}
+	if d := q.document(); d.Threshold != maxResults {
+		t.Errorf("a wider pattern asks for %d", d.Threshold)
+	}
+}
+
+func TestBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := budget{rate: 10, burst: 100}
+		ann, bob := id.NewPeer(id.NetGroup), id.NewPeer(id.NetGroup)
+		if !b.spend(ann, 250) || b.spend(ann, 1) {
+			t.Error("the last that is begun is allowed, then nothing")
+		}
+		if !b.spend(bob, 1) {
+			t.Error("another peer pays too")
+		}
+		time.Sleep(14 * time.Second)
+		if b.spend(ann, 1) {
+			t.Error("still in debt")
+		}
+		time.Sleep(2 * time.Second)
+		if !b.spend(ann, 1) {
+			t.Error("refilled but refused")
+		}
+		// Too many peers: those that owe nothing make room, then all share one.
+		for range maxSources {
+			b.spend(id.NewPeer(id.NetGroup), 200)
+		}
+		if len(b.buckets) > maxSources+1 {
+			t.Errorf("%d buckets", len(b.buckets))
+		}
+		if b.spend(id.NewPeer(id.NetGroup), 1) && b.spend(id.NewPeer(id.NetGroup), 200) && b.spend(id.NewPeer(id.NetGroup), 200) {
+			t.Error("strangers beyond the bound are not bounded")
+		}
+		time.Sleep(time.Minute)
+		if !b.spend(id.NewPeer(id.NetGroup), 1) || len(b.buckets) > maxSources {
+			t.Errorf("no room was made: %d buckets", len(b.buckets))
+		}
+	})
+}
+
+func TestVersions(t *testing.T) {
+	var v versions
+	a := &advertisements.Pipe{ID: id.NewPipe(id.NetGroup), Type: advertisements.Unicast, Name: "a"}
+	b := *a
+	b.Name = "b"
+	if !v.add(a) || v.add(a) || !v.add(&b) || v.add(&b) || v.add(a) {
+		t.Error("each version is new once")
+	}
+	if v.add(&advertisements.Pipe{}) {
+		t.Error("an advertisement that cannot be printed is new")
+	}
+	for i := range maxRemember {
+		b.Name = fmt.Sprint(i)
+		v.add(&b)
+	}
+	if len(v.seen) != maxRemember {
+		t.Errorf("%d versions remembered", len(v.seen))
+	}
+}
+
+func TestLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Service{remove: func() {}}
+		s.ctx, s.cancel = context.WithCancel(t.Context())
+		ran := make(chan int, 2*maxDelayed)
+		for i := range 2 * maxDelayed {
+			s.later(time.Duration(i)*time.Second, func(context.Context) { ran <- i })
+		}
+		if n := s.stats.overBudget.Load(); n != maxDelayed {
+			t.Errorf("%d were refused", n)
+		}
+		time.Sleep(9500 * time.Millisecond)
+		if err := s.Close(); err != nil || len(ran) != 10 {
+			t.Errorf("%d ran before closing, %v", len(ran), err)
+		}
+		s.later(0, func(context.Context) { t.Error("ran after closing") })
+	})
+}
+
+func TestLifetimeDefaults(t *testing.T) {
+	for _, c := range []struct {
+		in            Lifetime
+		local, remote time.Duration
+	}{
+		{Lifetime{}, defaultLocal, defaultRemote},
+		{Lifetime{Local: time.Hour}, time.Hour, time.Hour},
+		{Lifetime{Remote: -1}, defaultLocal, 0},
+		{Lifetime{Local: Forever, Remote: Forever}, Forever, Forever},
+		{Lifetime{Local: time.Hour, Remote: time.Minute}, time.Hour, time.Minute},
+	} {
+		local, remote, err := c.in.resolve()
+		if local != c.local || remote != c.remote || err != nil {
+			t.Errorf("%+v is %v and %v, %v", c.in, local, remote, err)
+		}
+	}
+	if _, _, err := (Lifetime{Local: -time.Second}).resolve(); !errors.Is(err, ErrLifetime) {
+		t.Error(err)
+	}
+}
+
+func TestNewChecksConfig(t *testing.T) {
+	if _, err := New(Config{}); err == nil {
+		t.Error("a service without resolver")
+	}
+}

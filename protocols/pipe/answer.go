@@ -1,0 +1,142 @@
+package pipe
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/juxta-p2p/juxta/advertisements"
+	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/xmldoc"
+	"github.com/juxta-p2p/juxta/protocols/rendezvous"
+	"github.com/juxta-p2p/juxta/protocols/resolver"
+)
+
+// query answers a question who listens on a pipe, as JXSE 2.5 does: a listener
+// says yes; a peer that was named, or to which the question was forwarded
+// because of an index entry, says no; a rendezvous forwards it to those it knows
+// to listen, or lets it go on.
+func (s *Service) query(ctx context.Context, q *resolver.RawQuery) resolver.Outcome {
+	s.stats.queries.Add(1)
+	var b binding
+	if err := xmldoc.Unmarshal([]byte(q.Body), &b); err != nil || b.MsgType != typeQuery {
+		s.stats.malformed.Add(1)
+		s.log.Debug("pipe query dropped", "from", q.From.Short(), "error", err)
+		return resolver.Done
+	}
+	forwarded := q.From != q.Source && !q.ToGroup
+	if len(b.Peers) > 0 && !slices.Contains(b.Peers, s.self) {
+		if forwarded {
+			s.respond(ctx, q.From, q.ID, b.Pipe, b.Type, nil)
+		}
+		return resolver.Done
+	}
+	if in := s.local(b.Pipe, b.Type); in != nil {
+		in.told(q.Source, q.ID)
+		s.respond(ctx, q.Source, q.ID, b.Pipe, b.Type, in)
+		return resolver.Done
+	}
+	switch {
+	case len(b.Peers) > 0:
+		s.respond(ctx, q.Source, q.ID, b.Pipe, b.Type, nil)
+	case s.rdv.Role() == rendezvous.Rendezvous:
+		holders := s.index.Find(string(b.Type), fieldID, b.Pipe.String(), maxHolders)
+		holders = slices.DeleteFunc(holders, func(p id.Peer) bool { return p == q.Source || p == q.From || p == s.self })
+		if len(holders) == 0 {
+			return resolver.PassItOn
+		}
+		s.res.ForwardQuery(ctx, q, holders)
+	case forwarded:
+		s.respond(ctx, q.From, q.ID, b.Pipe, b.Type, nil)
+	}
+	return resolver.Done
+}
+
+// respond tells a peer that a pipe is open here, or that it is not if in is nil.
+func (s *Service) respond(ctx context.Context, to id.Peer, query int32, p id.Pipe, t advertisements.PipeType, in *Input) {
+	b := binding{MsgType: typeAnswer, Pipe: p, Type: t, Peers: []id.Peer{s.self}, Found: in != nil}
+	if in == nil {
+		s.stats.refusals.Add(1)
+	} else if s.cfg.Self != nil {
+		if doc, err := xmldoc.Marshal(s.cfg.Self()); err == nil {
+			b.PeerAdv = string(doc)
+		} else {
+			s.log.Error("the own advertisement cannot be printed", "error", err)
+		}
+	}
+	doc, err := xmldoc.Marshal(&b)
+	if err != nil {
+		s.log.Error("pipe answer cannot be printed", "error", err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	if err := s.res.SendResponse(ctx, to, &resolver.RawResponse{Handler: handlerName, ID: query, Body: string(doc)}); err != nil {
+		s.log.Debug("pipe answer could not be sent", "to", to.Short(), "error", err)
+	}
+}
+
+// answer takes what another peer says about its own input pipe. What it says
+// about others, or in the name of others, is dropped.
+func (s *Service) answer(_ context.Context, r *resolver.RawResponse) {
+	s.stats.answers.Add(1)
+	var b binding
+	if err := xmldoc.Unmarshal([]byte(r.Body), &b); err != nil || b.MsgType != typeAnswer {
+		s.stats.malformed.Add(1)
+		s.log.Debug("pipe answer dropped", "from", r.From.Short(), "error", err)
+		return
+	}
+	route, ok := s.routeIn(&b, r.From)
+	if !ok || slices.ContainsFunc(b.Peers, func(p id.Peer) bool { return p != r.From }) {
+		s.stats.hostile.Add(1)
+		s.log.Warn("pipe answer in the name of another peer dropped", "from", r.From.Short(), "peer", b.Peers[0].Short())
+		return
+	}
+	s.mu.Lock()
+	x := s.searches[r.ID]
+	s.mu.Unlock()
+	if x != nil && (x.pipe.ID != b.Pipe || x.pipe.Type != b.Type) {
+		x = nil
+	}
+	value := b.Pipe.String()
+	if !b.Found {
+		_ = s.index.Add(string(b.Type), fieldID, value, r.From, time.Time{}) // withdrawing cannot fail
+		if x != nil {
+			x.refused(r.From)
+		}
+		s.unbind(b.Pipe, b.Type, r.From)
+		return
+	}
+	if x == nil || !x.acceptable(r.From) {
+		return // nothing that was asked
+	}
+	if route != nil {
+		s.cfg.Learn(route)
+	}
+	known := s.index.Find(string(b.Type), fieldID, value, 0)
+	if s.rdv.Role() != rendezvous.Rendezvous || !slices.Contains(known, r.From) {
+		if err := s.index.Add(string(b.Type), fieldID, value, r.From, time.Now().Add(answerLife)); err != nil {
+			s.log.Debug("an answer is not remembered", "error", err)
+		}
+	}
+	x.found(r.From)
+}
+
+// routeIn returns the route in the peer advertisement of an answer, nil if there
+// is none that can be read. It reports false if the advertisement is not the
+// responder's own in this group.
+func (s *Service) routeIn(b *binding, responder id.Peer) (*advertisements.Route, bool) {
+	if b.PeerAdv == "" {
+		return nil, true
+	}
+	adv := new(advertisements.Peer)
+	if err := xmldoc.Unmarshal([]byte(b.PeerAdv), adv); err != nil {
+		s.log.Debug("peer advertisement of a pipe answer", "from", responder.Short(), "error", err)
+		return nil, true
+	}
+	if adv.ID != responder || adv.Group != s.scope.Group() {
+		return nil, false
+	}
+	route, _ := adv.Route()
+	return route, true
+}

@@ -1,0 +1,310 @@
+package pipe
+
+import (
+	"container/list"
+	"context"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"time"
+
+	"github.com/juxta-p2p/juxta/advertisements"
+	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/message"
+	"github.com/juxta-p2p/juxta/protocols/rendezvous"
+)
+
+// wire is what this peer remembers of a propagate pipe: the messages it has
+// seen. Service.wmu guards it.
+type wire struct {
+	pipe id.Pipe
+	seen ids
+	pins int           // inputs; it is not forgotten while there are any
+	elem *list.Element // in Service.relayed, if there are none
+}
+
+// wireOf returns what is remembered of a pipe. s.wmu is held.
+func (s *Service) wireOf(p id.Pipe) *wire {
+	if w := s.wires[p]; w != nil {
+		if w.elem != nil {
+			s.relayed.MoveToFront(w.elem)
+		}
+		return w
+	}
+	if s.relayed.Len() >= maxRelayed {
+		s.forget(s.relayed.Back().Value.(*wire))
+	}
+	w := &wire{pipe: p, seen: ids{limit: seenRelayed}}
+	w.elem = s.relayed.PushFront(w)
+	s.wires[p] = w
+	return w
+}
+
+func (s *Service) forget(w *wire) {
+	s.relayed.Remove(w.elem)
+	delete(s.wires, w.pipe)
+}
+
+// pin keeps what is remembered of a pipe that is open here.
+func (s *Service) pin(p id.Pipe) *wire {
+	s.wmu.Lock()
+	defer s.wmu.Unlock()
+	w := s.wireOf(p)
+	if w.pins++; w.elem != nil {
+		s.relayed.Remove(w.elem)
+		w.elem = nil
+	}
+	w.seen.grow(seenOpen)
+	return w
+}
+
+func (s *Service) unpin(w *wire) {
+	s.wmu.Lock()
+	defer s.wmu.Unlock()
+	if w.pins--; w.pins == 0 {
+		delete(s.wires, w.pipe)
+	}
+}
+
+// fresh remembers a message and reports whether it was not seen before.
+func (s *Service) fresh(p id.Pipe, msgID string) bool {
+	k := maphash.String(s.seed, msgID)
+	s.wmu.Lock()
+	defer s.wmu.Unlock()
+	return s.wireOf(p).seen.add(k)
+}
+
+// sendWire sends a message on a propagate pipe: to the own input, to the
+// neighbourhood and through the rendezvous, or to the named peers alone.
+func (s *Service) sendWire(ctx context.Context, o *Output, msg *message.Message) error {
+	if err := context.Cause(ctx); err != nil {
+		return fmt.Errorf("pipe: send on %s: %w", label(o.adv), err)
+	}
+	h := &header{Source: s.self, Pipe: o.adv.ID, MsgID: id.NewUUID(), TTL: wireTTL}
+	if len(o.peers) > 0 {
+		h.TTL = 1
+	}
+	doc, err := h.print()
+	if err != nil {
+		return err
+	}
+	out := msg.Clone()
+	s.rdv.Strip(out) // a message that is passed on starts a new life
+	out.Replace(message.XML(message.Platform, elemHeader, doc))
+	in := s.local(o.adv.ID, advertisements.Propagate)
+	if in != nil || s.rdv.Role() == rendezvous.Rendezvous {
+		s.fresh(h.Pipe, h.MsgID)
+	}
+	n := 0
+	if in != nil && (len(o.peers) == 0 || slices.Contains(o.peers, s.self)) {
+		own := out.Clone()
+		own.Remove(message.Platform, elemHeader)
+		in.deliver(Message{Message: own, From: s.self, Proven: true})
+		n++
+	}
+	if len(o.peers) > 0 {
+		return s.sendNamed(ctx, o, out, n)
+	}
+	stamped := s.rdv.Stamp(out, wireService, s.param, rendezvous.MaxTTL)
+	if stamped == nil {
+		return fmt.Errorf("pipe: send on %s: %w", label(o.adv), ErrNobody)
+	}
+	n += s.giveListeners(ctx, h, id.Peer{}, stamped, true)
+	n += s.rdv.Walk(ctx, stamped, wireService, s.param, rendezvous.MaxTTL)
+	n += s.rdv.Near(ctx, stamped, wireService, s.param)
+	if n == 0 && s.rdv.Role() != rendezvous.Rendezvous { // which is where the listeners would be known
+		return fmt.Errorf("pipe: send on %s: %w", label(o.adv), ErrNobody)
+	}
+	return nil
+}
+
+// sendNamed gives a message to the named peers of an output: to a single one
+// straight to its input pipe, as JXSE does, to several as a propagated message.
+func (s *Service) sendNamed(ctx context.Context, o *Output, out *message.Message, n int) error {
+	var last error
+	stamped := out
+	if len(o.peers) > 1 {
+		if stamped = s.rdv.Stamp(out, wireService, s.param, 1); stamped == nil {
+			return fmt.Errorf("pipe: send on %s: %w", label(o.adv), ErrNobody)
+		}
+	}
+	for _, p := range o.peers {
+		var err error
+		switch {
+		case p == s.self:
+			continue
+		case len(o.peers) == 1:
+			err = s.scope.Send(ctx, p, pipeService, o.param, out)
+		default:
+			err = s.rdv.Give(ctx, p, stamped)
+		}
+		if err != nil {
+			last = err
+			s.stats.unsent.Add(1)
+			s.log.Debug("a named peer was not reached", "pipe", o.adv.ID.Short(), "peer", p.Short(), "error", err)
+			continue
+		}
+		n++
+	}
+	if n == 0 && last != nil {
+		return fmt.Errorf("pipe: send on %s: %w", label(o.adv), last)
+	}
+	return nil
+}
+
+// giveListeners gives a message to the clients of this rendezvous that have
+// announced the pipe, but for those it comes from. own says that the message is
+// this peer's.
+func (s *Service) giveListeners(ctx context.Context, h *header, from id.Peer, stamped *message.Message, own bool) int {
+	if s.rdv.Role() != rendezvous.Rendezvous {
+		return 0
+	}
+	n := 0
+	var once *message.Message
+	for _, p := range s.index.Find(string(advertisements.Propagate), fieldID, h.Pipe.String(), 0) {
+		if p == s.self || p == from || p == h.Source || !s.rdv.HasClient(p) {
+			continue
+		}
+		if once == nil {
+			if once = s.rdv.Stamp(stamped, wireService, s.param, 1); once == nil {
+				return n
+			}
+		}
+		if !s.give(ctx, p, once) {
+			if own {
+				s.stats.unsent.Add(1)
+			} else {
+				s.stats.relaySlow.Add(1)
+			}
+			continue
+		}
+		n++
+	}
+	return n
+}
+
+// give gives a stamped message to one listener, unless it was too slow a moment
+// ago: one that does not read must not keep the message from the others.
+func (s *Service) give(ctx context.Context, p id.Peer, stamped *message.Message) bool {
+	now := time.Now()
+	s.wmu.Lock()
+	until, slow := s.slow[p]
+	if slow && !now.Before(until) {
+		delete(s.slow, p)
+		slow = false
+	}
+	s.wmu.Unlock()
+	if slow {
+		return false
+	}
+	short := &patience{Context: ctx, d: relayWait}
+	defer short.stop()
+	err := s.rdv.Give(short, p, stamped)
+	if err == nil {
+		return true
+	}
+	s.log.Debug("a listener was not reached", "peer", p.Short(), "error", err)
+	if ctx.Err() == nil {
+		s.wmu.Lock()
+		if len(s.slow) >= maxSlow {
+			clear(s.slow)
+		}
+		s.slow[p] = now.Add(slowPause)
+		s.wmu.Unlock()
+	}
+	return false
+}
+
+// receiveWire takes a propagated message of some propagate pipe.
+func (s *Service) receiveWire(_ context.Context, x endpoint.Incoming) {
+	h, err := headerOf(x.Message, s.last.Load())
+	if err != nil {
+		s.stats.malformed.Add(1)
+		s.log.Debug("message of a propagate pipe dropped", "from", x.From.Short(), "error", err)
+		return
+	}
+	s.last.Store(h)
+	s.takeWire(x, h)
+}
+
+// receiveDirected takes a message that was sent straight to the input pipe.
+func (in *Input) receiveDirected(_ context.Context, x endpoint.Incoming) {
+	s := in.s
+	h, err := headerOf(x.Message, s.last.Load())
+	if err != nil || h.Pipe != in.adv.ID {
+		s.stats.malformed.Add(1)
+		s.log.Debug("message of a propagate pipe dropped", "from", x.From.Short(), "error", err)
+		return
+	}
+	s.takeWire(x, h)
+}
+
+// takeWire delivers a message of a propagate pipe here, and passes it on if this
+// peer is a rendezvous.
+func (s *Service) takeWire(x endpoint.Incoming, h *header) {
+	s.stats.wireReceived.Add(1)
+	in := s.local(h.Pipe, advertisements.Propagate)
+	relay := s.rdv.Role() == rendezvous.Rendezvous
+	if in == nil && !relay {
+		s.stats.noListener.Add(1)
+		return
+	}
+	if !s.fresh(h.Pipe, h.MsgID) {
+		s.stats.duplicate.Add(1)
+		if in != nil {
+			in.stats.duplicate.Add(1)
+		}
+		return
+	}
+	relay = relay && h.TTL > 1
+	msg := x.Message
+	if in != nil {
+		if relay {
+			msg = msg.Clone()
+		}
+		s.rdv.Strip(msg)
+		msg.Remove(message.Platform, elemHeader)
+		in.deliver(Message{Message: msg, From: h.Source, Proven: s.proven(x, h.Source)})
+	}
+	if relay {
+		h := *h
+		h.TTL--
+		msg, from := x.Message, x.From
+		if !s.lanes[maphash.Comparable(s.seed, h.Pipe)%lanes].put(s, func() { s.relay(msg, h, from) }) {
+			s.stats.relayFull.Add(1)
+		}
+	}
+}
+
+// deliver queues a message of a propagate pipe.
+func (in *Input) deliver(m Message) {
+	if in.admit(m) {
+		in.q.put(m)
+	}
+}
+
+// relay passes a message on: to the clients that have announced the pipe, and to
+// the other rendezvous.
+func (s *Service) relay(out *message.Message, h header, from id.Peer) {
+	doc, err := h.print()
+	if err != nil {
+		s.log.Debug("message of a propagate pipe cannot be relayed", "error", err)
+		return
+	}
+	out.Replace(message.XML(message.Platform, elemHeader, doc))
+	stamped := s.rdv.Stamp(out, wireService, s.param, rendezvous.MaxTTL)
+	if stamped == nil {
+		// It came as a broadcast, which has hops for the neighbourhood only, before
+		// it came through the rendezvous. How far it may go its own header says.
+		s.rdv.Unstamp(out)
+		if stamped = s.rdv.Stamp(out, wireService, s.param, rendezvous.MaxTTL); stamped == nil {
+			return
+		}
+	}
+	n := s.giveListeners(s.ctx, &h, from, stamped, false)
+	ctx, cancel := context.WithTimeout(s.ctx, walkWait)
+	defer cancel()
+	n += s.rdv.Walk(ctx, stamped, wireService, s.param, rendezvous.MaxTTL)
+	s.stats.relayed.Add(uint64(n))
+}

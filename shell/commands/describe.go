@@ -1,0 +1,112 @@
+package commands
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/juxta-p2p/juxta/advertisements"
+	"github.com/juxta-p2p/juxta/core/message"
+	"github.com/juxta-p2p/juxta/peergroup"
+	"github.com/juxta-p2p/juxta/protocols/pipe"
+)
+
+// Classes of objects, as env shows them.
+const (
+	classGroup    = "group"
+	classPeerAdv  = "peer advertisement"
+	classGroupAdv = "group advertisement"
+	classPipeAdv  = "pipe advertisement"
+	classAdv      = "advertisement"
+	classInput    = "input pipe"
+	classOutput   = "output pipe"
+	classMessage  = "message"
+	classDocument = "document"
+	classListener = "listener"
+)
+
+// Describe tells the class, a one-line description and the text of an object of
+// a variable: XML of advertisements, IDs of groups and pipe ends, the list of
+// elements of messages.
+func (h *Host) Describe(object any) (class, description, text string) {
+	switch x := object.(type) {
+	case *peergroup.Group:
+		return classGroup, fmt.Sprintf("%s, %s", x.Name(), x.ID().Short()), x.ID().String()
+	case *advertisements.Peer:
+		return classPeerAdv, fmt.Sprintf("%s, %s", x.Name, x.ID.Short()), xmlText(x)
+	case *advertisements.Group:
+		return classGroupAdv, fmt.Sprintf("%s, %s", x.Name, x.ID.Short()), xmlText(x)
+	case *advertisements.Pipe:
+		return classPipeAdv, fmt.Sprintf("%s, %s, %s", x.Name, x.Type, x.ID.Short()), xmlText(x)
+	case advertisements.Advertisement:
+		return classAdv, x.DocType(), xmlText(x)
+	case *pipe.Input:
+		return classInput, fmt.Sprintf("%s, %s", x.Pipe().Name, x.Pipe().Type), x.Pipe().ID.String()
+	case *pipe.Output:
+		return classOutput, fmt.Sprintf("%s, %s", x.Pipe().Name, x.Pipe().Type), x.Pipe().ID.String()
+	case *message.Message:
+		return classMessage, messageSummary(x), messageText(x, false)
+	case Document:
+		return classDocument, fmt.Sprintf("%d octets", len(x)), documentText(x)
+	case *listener:
+		return classListener, fmt.Sprintf("%s in %s", x.user, x.group.Name()), x.user
+	}
+	return fmt.Sprintf("%T", object), "", fmt.Sprint(object)
+}
+
+// xmlText prints an advertisement with indented lines.
+func xmlText(adv advertisements.Advertisement) string {
+	b, err := advertisements.MarshalIndent(adv)
+	if err != nil {
+		return "this advertisement cannot be printed: " + err.Error() + "\n"
+	}
+	return strings.TrimRight(string(b), "\n") + "\n"
+}
+
+// documentText is the text of a document, or what stands for octets that are no
+// text.
+func documentText(d Document) string {
+	if utf8.Valid(d) {
+		return string(d)
+	}
+	return fmt.Sprintf("%q", []byte(d))
+}
+
+func messageSummary(m *message.Message) string {
+	octets := 0
+	for e := range m.All() {
+		octets += len(e.Body)
+	}
+	if m.Len() == 1 {
+		return fmt.Sprintf("1 element, %d octets", octets)
+	}
+	return fmt.Sprintf("%d elements, %d octets", m.Len(), octets)
+}
+
+// elementName is the name of an element with its namespace.
+func elementName(e *message.Element) string {
+	if e.Namespace == "" {
+		return e.Name
+	}
+	return e.Namespace + ":" + e.Name
+}
+
+// messageText lists the elements of a message, with their contents if those were
+// asked for.
+func messageText(m *message.Message, contents bool) string {
+	var b strings.Builder
+	n := 0
+	for e := range m.All() {
+		n++
+		kind := e.Type
+		if kind == "" {
+			kind = message.TypeOctets
+		}
+		fmt.Fprintf(&b, "%d: %s  %s  %d octets\n", n, elementName(&e), kind, len(e.Body))
+		if contents {
+			text := strings.TrimRight(documentText(e.Body), "\n")
+			fmt.Fprintf(&b, "    %s\n", strings.ReplaceAll(text, "\n", "\n    "))
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,92 @@
+package commands
+
+import (
+	"context"
+
+	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/protocols/routing"
+	"github.com/juxta-p2p/juxta/shell/interp"
+)
+
+func routeCommand(h *Host) *interp.Command {
+	return &interp.Command{
+		Name: "route", Family: familyPeers, Summary: "shows and changes the ways to other peers",
+		Args: "[local | info PEER | connect PEER | delete PEER]", MaxArgs: 2,
+		Options: []interp.Option{interp.WaitOption("how long connect may take (default 10s)")},
+		Complete: func(s *interp.Session, n int) []interp.Suggestion {
+			if n > 0 {
+				return s.Variables(classPeerAdv)
+			}
+			return []interp.Suggestion{{Text: "local", Description: "the way to this peer"}, {Text: "info", Description: "the way to a peer"},
+				{Text: "connect", Description: "open a link to a peer"}, {Text: "delete", Description: "forget the way to a peer"}}
+		},
+		Details: "Without arguments: all ways known. A peer is a variable, a name or an ID.\n" +
+			"JSON: peer_id, linked, link, addresses, hops, age (seconds).",
+		Examples: []interp.Example{{Line: "route", Text: "all ways known"}, {Line: "route info ann", Text: "the way to ann"},
+			{Line: "route connect peer0", Text: "opens a link, which tells whether the peer can be reached"}},
+		Run: func(ctx context.Context, c *interp.Call) error {
+			if len(c.Args) == 0 {
+				for _, r := range h.peer.Router().Routes() {
+					c.Row(routeFields(r)...)
+				}
+				return nil
+			}
+			verb := c.Args[0].Text
+			if verb == "local" && len(c.Args) == 1 {
+				r := h.peer.Route()
+				c.Detail(interp.Field{Name: "peer_id", Value: r.Dest.String()}, interp.Field{Name: "addresses", Value: addressTexts(r.Addresses)})
+				return nil
+			}
+			if len(c.Args) != 2 {
+				return interp.Usagef("route %s wants a peer", verb).Try("usage: %s", c.Command.Usage())
+			}
+			p, err := h.findPeer(ctx, c, c.Args[1], defaultWait)
+			if err != nil {
+				return err
+			}
+			switch verb {
+			case "info":
+				return h.routeInfo(c, p)
+			case "delete":
+				h.peer.Router().Forget(p)
+				return nil
+			case "connect":
+				wait, err := c.Duration("w", dialWait)
+				if err != nil {
+					return err
+				}
+				ctx, cancel := context.WithTimeout(ctx, wait)
+				defer cancel()
+				if _, err := h.peer.Router().Connect(ctx, p); err != nil {
+					return interp.NotFoundf("no way to %s: %v", p.Short(), err)
+				}
+				return h.routeInfo(c, p)
+			}
+			return interp.Usagef("route does not know %q", verb).Try("usage: %s", c.Command.Usage())
+		},
+	}
+}
+
+func (h *Host) routeInfo(c *interp.Call, p id.Peer) error {
+	for _, r := range h.peer.Router().Routes() {
+		if r.Peer == p {
+			c.Detail(routeFields(r)...)
+			return nil
+		}
+	}
+	return interp.NotFoundf("no way to %s is known", p.Short()).Try("route connect looks for one")
+}
+
+func routeFields(r routing.Info) []interp.Field {
+	hops := []string{}
+	for _, p := range r.Hops {
+		hops = append(hops, p.String())
+	}
+	link := ""
+	if r.Linked {
+		link = r.Link.String()
+	}
+	return []interp.Field{{Name: "peer_id", Value: r.Peer.String(), Short: r.Peer.Short()}, {Name: "linked", Value: r.Linked},
+		{Name: "link", Value: link}, {Name: "addresses", Value: addressTexts(r.Addresses)}, {Name: "hops", Value: hops},
+		{Name: "age", Value: r.Age}}
+}

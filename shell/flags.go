@@ -1,0 +1,133 @@
+package shell
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/peergroup"
+)
+
+// options are what the command line says.
+type options struct {
+	peer       peergroup.Config
+	home       string // explicit
+	hasHome    bool
+	json       bool
+	log        *slog.Level // nil: silent
+	commands   string      // -c
+	hasCommand bool
+	script     string
+	keepGoing  bool
+	version    bool
+	help       bool
+}
+
+const usage = `usage: juxta [OPTIONS] [SCRIPT]
+
+Starts a peer and its shell. On a terminal it asks for commands; with -c, a
+script, or input that is not a terminal it runs those and ends.
+
+  --name NAME         how others see this peer (default: the user's name)
+  --home DIR          where key and cache are kept (default: $JUXTA_HOME, or
+                      juxta in the user's configuration folder)
+  --listen URL        listen there, for example tcp://:9701; may be repeated
+                      (default: the first free port from 9701 on)
+  --seed URL          a rendezvous to begin with, for example tcp://host:9701;
+                      may be repeated
+  --role LIST         edge (default), rendezvous, relay, adhoc; with commas
+  --net GROUPID       the network to be in (default: the public one)
+  --lan on|off        look for peers near by (default: on)
+  --multicast on|off  JXTA multicast (default: on)
+  --json              results, notices and errors as JSON, one object a line
+  --log LEVEL         log to standard error: debug, info, warn or error
+  -c COMMANDS         run these, for example -c 'peers -r; groups -r'
+  -k                  go on after a command that fails
+  --version           tell the version
+  --help              this text
+
+Exit status: 0 done, 1 failed, 2 usage, 3 nothing found or answered, 4 not
+authorised, 5 the peer could not start, 124 timed out, 130 interrupted.
+`
+
+// parseFlags reads the command line. The error is one line.
+func parseFlags(args []string) (options, error) {
+	var o options
+	f := flag.NewFlagSet("juxta", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.Usage = func() {}
+	f.StringVar(&o.peer.Name, "name", "", "")
+	f.Func("home", "", func(s string) error { o.home, o.hasHome = s, true; return notEmpty(s) })
+	f.Func("listen", "", func(s string) error { o.peer.Listen = append(o.peer.Listen, s); return notEmpty(s) })
+	f.Func("seed", "", func(s string) error { o.peer.Seeds = append(o.peer.Seeds, s); return notEmpty(s) })
+	f.Func("role", "", func(s string) (err error) {
+		o.peer.Roles, err = peergroup.ParseRoles(s)
+		return short(err)
+	})
+	f.Func("net", "", func(s string) (err error) {
+		o.peer.Net, err = id.ParseGroup(s)
+		return short(err)
+	})
+	f.Func("lan", "", func(s string) (err error) { o.peer.NoLAN, err = off(s); return err })
+	f.Func("multicast", "", func(s string) (err error) { o.peer.NoMulticast, err = off(s); return err })
+	f.BoolVar(&o.json, "json", false, "")
+	f.Func("log", "", func(s string) error {
+		var l slog.Level
+		if err := l.UnmarshalText([]byte(s)); err != nil {
+			return errors.New("want debug, info, warn or error")
+		}
+		o.log = &l
+		return nil
+	})
+	f.Func("c", "", func(s string) error { o.commands, o.hasCommand = s, true; return nil })
+	f.BoolVar(&o.keepGoing, "k", false, "")
+	f.BoolVar(&o.version, "version", false, "")
+	f.BoolVar(&o.help, "help", false, "")
+	f.BoolVar(&o.help, "h", false, "")
+	if err := f.Parse(args); err != nil {
+		return o, fmt.Errorf("%s", strings.ReplaceAll(strings.TrimPrefix(err.Error(), "flag "), "flag: ", ""))
+	}
+	switch rest := f.Args(); {
+	case len(rest) > 1:
+		return o, fmt.Errorf("one script at most, not %q", rest[1])
+	case len(rest) == 1 && o.hasCommand:
+		return o, errors.New("-c and a script exclude each other")
+	case len(rest) == 1:
+		o.script = rest[0]
+	}
+	return o, nil
+}
+
+func notEmpty(s string) error {
+	if s == "" {
+		return errors.New("must not be empty")
+	}
+	return nil
+}
+
+// off reads on or off and reports whether it is off.
+func off(s string) (bool, error) {
+	switch strings.ToLower(s) {
+	case "on":
+		return false, nil
+	case "off":
+		return true, nil
+	}
+	return false, errors.New("want on or off")
+}
+
+// short takes the name of the package off an error, for people.
+func short(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	for _, p := range []string{"peergroup: ", "id: ", "home: ", "tcp: ", "endpoint: ", "identity: ", "store: "} {
+		text = strings.TrimPrefix(text, p)
+	}
+	return errors.New(text)
+}

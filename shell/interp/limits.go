@@ -1,0 +1,24 @@
+package interp
+
+const (
+	// streamItems is how many results wait between two commands of a pipeline
+	// before the writer has to wait for the reader.
+	streamItems = 64
+
+	// maxTableRows is how many rows a table collects to find the widths of its
+	// columns before it is printed; the rest follows as a further table.
+	maxTableRows = 1000
+
+	// HistoryLines is how many lines the history keeps, in memory and on disk.
+	HistoryLines = 1000
+
+	// maxHistoryLine is the longest line kept, in octets; pasted documents are not
+	// worth recalling.
+	maxHistoryLine = 4096
+
+	// maxVariables bounds the environment, which listings of a large network fill.
+	maxVariables = 100_000
+
+	// maxSuggestions bounds what the completion menu is given.
+	maxSuggestions = 100
+)

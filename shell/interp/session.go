@@ -1,0 +1,401 @@
+package interp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/juxta-p2p/juxta/shell/lang"
+)
+
+// Config is what a session needs. Out and Err must be set.
+type Config struct {
+	Commands []*Command
+	Out      io.Writer // results
+	Err      io.Writer // notices and errors; may be Out
+
+	JSON        bool       // print results, notices and errors as JSON
+	Terminal    bool       // Out is a terminal: align tables, keep control characters away
+	Bold        bool       // the terminal may be given bold text
+	Width       func() int // columns of the terminal; nil or 0: not known
+	StopOnError bool       // a failing command ends the script; for scripts
+
+	// ReadLine asks the user for a line, ReadSecret for one without showing it. Nil:
+	// nobody can be asked. io.EOF: the user has left.
+	ReadLine   func(ctx context.Context, prompt string) (string, error)
+	ReadSecret func(ctx context.Context, prompt string) (string, error)
+
+	// Describe tells the class, a one-line description and the text of an object
+	// that variables hold. Nil: strings only.
+	Describe func(object any) (class, description, text string)
+}
+
+// Session runs commands one line after the other and holds their variables.
+// Run must not be called concurrently; everything else may be.
+type Session struct {
+	Config
+	Vars    Variables
+	History History
+
+	mu      sync.Mutex
+	running context.CancelCauseFunc // ends the commands that run now
+	status  int
+	failed  int // last status other than 0
+	exit    bool
+}
+
+// New makes a session. Close it to close what its variables hold.
+func New(cfg Config) *Session {
+	if cfg.Width == nil {
+		cfg.Width = func() int { return 0 }
+	}
+	return &Session{Config: cfg}
+}
+
+// Close closes the objects held by variables.
+func (s *Session) Close() { s.Vars.closeAll() }
+
+// Status returns the exit status of the last command, $?.
+func (s *Session) Status() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
+}
+
+// ExitStatus returns the status for the program: that of exit if it was given
+// one, otherwise that of the last command that failed.
+func (s *Session) ExitStatus() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.exit {
+		return s.status
+	}
+	return s.failed
+}
+
+// Exited reports whether the session was told to end.
+func (s *Session) Exited() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.exit
+}
+
+// Exit ends the session after the running command. A negative status means that
+// of the last command that failed.
+func (s *Session) Exit(status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.exit = true
+	if status < 0 {
+		status = s.failed
+	}
+	s.status = status
+}
+
+// Interrupt ends the running commands as Ctrl-C does, and reports whether there
+// were any.
+func (s *Session) Interrupt() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running == nil {
+		return false
+	}
+	s.running(errInterrupted)
+	return true
+}
+
+// Run runs a text and returns the status of its last command. Incomplete text is
+// an error here; see [Incomplete].
+func (s *Session) Run(ctx context.Context, src string) int {
+	script, err := lang.Parse(src)
+	if err != nil {
+		e := &Error{Status: StatusUsage, Code: CodeSyntax, Message: strings.TrimPrefix(err.Error(), "lang: ")}
+		s.Report("shell", e)
+		s.setStatus(e.Status)
+		return e.Status
+	}
+	for _, p := range script {
+		status := s.pipeline(ctx, p)
+		s.setStatus(status)
+		if s.Exited() || ctx.Err() != nil || status == StatusInterrupted || status != StatusOK && s.StopOnError {
+			break
+		}
+	}
+	return s.Status()
+}
+
+// Incomplete reports whether a text wants further lines.
+func Incomplete(src string) bool {
+	_, err := lang.Parse(src)
+	return errors.Is(err, lang.ErrIncomplete)
+}
+
+func (s *Session) setStatus(status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.exit {
+		return
+	}
+	s.status = status
+	if status != StatusOK {
+		s.failed = status
+	}
+}
+
+// pipeline runs the commands of a pipeline side by side and returns the status
+// of the last one that failed.
+func (s *Session) pipeline(ctx context.Context, p lang.Pipeline) int {
+	if len(p) == 1 && p[0].IsValue() {
+		return s.assignText(&p[0])
+	}
+	calls := make([]*Call, len(p))
+	for i := range p {
+		c, err := s.call(&p[i])
+		if err != nil {
+			s.Report(commandName(&p[i]), err)
+			return err.Status
+		}
+		calls[i] = c
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s.mu.Lock()
+	s.running = cancel
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.running = nil
+		s.mu.Unlock()
+	}()
+
+	last := calls[len(calls)-1]
+	last.out = &printer{w: s.Out, json: last.JSON(), terminal: s.Terminal, bold: s.Bold, width: s.Width}
+	for i, c := range calls[:len(calls)-1] {
+		st := newStream()
+		c.out, calls[i+1].in = st, st
+	}
+	errs := make([]*Error, len(calls))
+	var group sync.WaitGroup
+	for i, c := range calls[:len(calls)-1] {
+		group.Go(func() { errs[i] = s.runOne(ctx, c) })
+	}
+	errs[len(calls)-1] = s.runOne(ctx, last)
+	group.Wait()
+
+	status := StatusOK
+	for i, err := range errs {
+		if err == nil {
+			continue
+		}
+		if err.Code != CodeInterrupted || i == len(errs)-1 { // one word is enough for all of them
+			s.Report(calls[i].Command.Name, err)
+		}
+		status = err.Status
+	}
+	return status
+}
+
+// runOne runs a command and closes its ends of the pipeline.
+func (s *Session) runOne(ctx context.Context, c *Call) (failure *Error) {
+	ctx, c.cancel = context.WithCancelCause(ctx)
+	defer c.cancel(nil)
+	defer func() {
+		if r := recover(); r != nil {
+			failure = Failf("internal error: %v", r)
+			fmt.Fprintf(s.Err, "%s\n", debug.Stack())
+		}
+		c.out.flush()
+		if st, ok := c.out.(*stream); ok {
+			close(st.items)
+		}
+		if c.in != nil {
+			c.in.closeRead()
+		}
+	}()
+	err := c.Command.Run(ctx, c)
+	switch context.Cause(ctx) {
+	case errReaderGone:
+		return nil
+	case errInterrupted:
+		return classify(errInterrupted)
+	}
+	if err != nil {
+		return classify(err)
+	}
+	return nil
+}
+
+// assignText stores a text under a name.
+func (s *Session) assignText(c *lang.Command) int {
+	text, err := c.Words[0].Expand(s.text)
+	if err == nil {
+		err = s.Store(c.Assign, text)
+	}
+	if err != nil {
+		s.Report("=", Failf("%s", trimPackage(err)))
+		return StatusFailed
+	}
+	return StatusOK
+}
+
+// call finds the command and reads its options.
+func (s *Session) call(c *lang.Command) (*Call, *Error) {
+	args := make([]Arg, len(c.Words))
+	for i := range c.Words {
+		w := &c.Words[i]
+		text, err := w.Expand(s.text)
+		if err != nil {
+			return nil, Failf("%s", trimPackage(err)).Try(`env lists the variables; a dollar sign in 'single quotes' is just that`)
+		}
+		text = strings.ToValidUTF8(text, "\uFFFD")
+		literal := w.Opens || len(w.Parts) > 0 && w.Parts[0].Variable
+		args[i] = Arg{Text: text, Quoted: w.Quoted || literal, literal: literal}
+	}
+	name := args[0].Text
+	cmd := s.Command(name)
+	if cmd == nil {
+		e := &Error{Status: StatusUsage, Code: CodeUnknown, Message: fmt.Sprintf("there is no command %q", name), Hint: "help lists the commands"}
+		if near := s.nearest(name); near != "" {
+			e.Hint = "did you mean " + near + "?"
+		}
+		return nil, e
+	}
+	values, rest, err := cmd.options(args[1:])
+	call := &Call{Session: s, Command: cmd, Args: rest, values: values, assign: c.Assign}
+	switch {
+	case err != nil:
+	case len(rest) < cmd.MinArgs:
+		err = Usagef("%s wants %s", cmd.Name, cmd.Args)
+	case cmd.MaxArgs >= 0 && len(rest) > cmd.MaxArgs:
+		err = Usagef("%s does not know what to do with %q", cmd.Name, rest[cmd.MaxArgs].Text)
+	}
+	if err != nil {
+		return nil, classify(err).Try("usage: %s", cmd.Usage())
+	}
+	return call, nil
+}
+
+func commandName(c *lang.Command) string {
+	if name, ok := c.Words[0].Literal(); ok {
+		return name
+	}
+	return "shell"
+}
+
+// Command returns the command of that name or alias, or nil.
+func (s *Session) Command(name string) *Command {
+	for _, c := range s.Commands {
+		if c.Name == name || slices.Contains(c.Aliases, name) {
+			return c
+		}
+	}
+	return nil
+}
+
+// text returns the text of a variable, for $name.
+func (s *Session) text(name string) (string, bool) {
+	if name == "?" {
+		return strconv.Itoa(s.Status()), true
+	}
+	v, ok := s.Vars.Get(name)
+	if !ok {
+		return "", false
+	}
+	return s.TextOf(v.Object), true
+}
+
+// TextOf returns the text of an object that a variable may hold.
+func (s *Session) TextOf(object any) string {
+	if t, ok := object.(string); ok {
+		return t
+	}
+	if s.Describe != nil {
+		_, _, text := s.Describe(object)
+		return text
+	}
+	return fmt.Sprint(object)
+}
+
+// Store keeps an object under a name, described by Config.Describe.
+func (s *Session) Store(name string, object any) error {
+	return s.Vars.Set(s.variable(name, object))
+}
+
+// StoreFixed is like Store for what belongs to the shell.
+func (s *Session) StoreFixed(name string, object any) error {
+	v := s.variable(name, object)
+	v.Fixed = true
+	return s.Vars.Set(v)
+}
+
+func (s *Session) variable(name string, object any) Variable {
+	v := Variable{Name: name, Object: object, Class: "text"}
+	if text, ok := object.(string); ok {
+		v.Description = text
+	} else if s.Describe != nil {
+		v.Class, v.Description, _ = s.Describe(object)
+	}
+	return v
+}
+
+// Notice tells the user something that is not a result: "# command - text".
+// Fields go into the JSON form only.
+func (s *Session) Notice(command, text string, fields ...Field) {
+	if s.JSON {
+		rec := Record{Fields: append([]Field{{Name: "command", Value: command}, {Name: "text", Value: text}}, fields...)}
+		s.errJSON("notice", rec)
+		return
+	}
+	_, _ = fmt.Fprintf(s.Err, "# %s - %s\n", command, harmless(text))
+}
+
+// Report tells why a command failed.
+func (s *Session) Report(command string, e *Error) {
+	if s.JSON {
+		rec := Record{Fields: []Field{{Name: "code", Value: e.Code}, {Name: "message", Value: trimPackage(e)},
+			{Name: "command", Value: command}, {Name: "status", Value: e.Status}}}
+		if e.Hint != "" {
+			rec.Fields = append(rec.Fields, Field{Name: "hint", Value: e.Hint})
+		}
+		s.errJSON("error", rec)
+		return
+	}
+	text := harmless(trimPackage(e))
+	if e.Hint != "" {
+		text += "; " + e.Hint
+	}
+	_, _ = fmt.Fprintf(s.Err, "# %s - %s\n", printable(command), text)
+}
+
+func (s *Session) errJSON(kind string, rec Record) {
+	b, err := marshal(Record{Fields: []Field{{Name: kind, Value: rec}}})
+	if err != nil {
+		return // unreachable: fields hold plain values
+	}
+	_, _ = s.Err.Write(append(b, '\n'))
+}
+
+// trimPackage takes the names of packages off an error, which mean nothing to the
+// user.
+func trimPackage(err error) string {
+	text := err.Error()
+	for {
+		name, rest, ok := strings.Cut(text, ": ")
+		if !ok || !slices.Contains(packageNames(), name) {
+			return text
+		}
+		text = rest
+	}
+}
+
+// packageNames are those that lead errors.
+func packageNames() []string {
+	return []string{"interp", "lang", "commands", "terminal", "peergroup", "pipe", "discovery", "resolver",
+		"rendezvous", "routing", "peerinfo", "endpoint", "advertisements", "store", "xmldoc", "message", "id"}
+}

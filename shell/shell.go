@@ -1,0 +1,370 @@
+// Package shell is the interactive peer: it starts a peer from a command line
+// and gives the user the JXTA shell to work with it, on a terminal or as a
+// script.
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/juxta-p2p/juxta/peergroup"
+	"github.com/juxta-p2p/juxta/shell/commands"
+	"github.com/juxta-p2p/juxta/shell/interp"
+	"github.com/juxta-p2p/juxta/shell/terminal"
+)
+
+// leaveWithin is how long the peer may take to say goodbye when the program is
+// told to end by a signal.
+const leaveWithin = 3 * time.Second
+
+// Main runs the program juxta and returns its exit status. args are those behind
+// the name of the program. It handles SIGINT, SIGTERM and SIGHUP itself; ctx ends
+// it too.
+func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	o, err := parseFlags(args)
+	switch {
+	case err != nil:
+		fmt.Fprintf(stderr, "juxta: %v; juxta --help tells the options\n", err)
+		return interp.StatusUsage
+	case o.help:
+		fmt.Fprint(stdout, usage)
+		return interp.StatusOK
+	case o.version:
+		v, _ := commands.Version()
+		fmt.Fprintf(stdout, "juxta %s\n", v)
+		return interp.StatusOK
+	}
+	p := program{options: o, stdin: stdin, stdout: stdout, stderr: stderr}
+	return p.run(ctx)
+}
+
+// program is one run of Main.
+type program struct {
+	options
+	stdin          io.Reader
+	stdout, stderr io.Writer
+
+	term        terminal.Terminal // where lines come from
+	interactive bool
+	history     *interp.History
+	session     *interp.Session
+	signal      atomic.Int32 // the signal that ends the program
+}
+
+func (p *program) run(ctx context.Context) int {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	input, closeInput, err := p.input()
+	if err != nil {
+		return p.fail(interp.StatusFailed, interp.CodeFailed, err.Error())
+	}
+	defer closeInput()
+	p.session = interp.New(interp.Config{})
+	p.openTerminal(input)
+	defer func() { _ = p.term.Close() }() // also when a command panics
+	stop := p.handleSignals(cancel)
+	defer stop()
+	p.peer.Logger = p.logger()
+
+	peer, note, err := startPeer(context.WithoutCancel(ctx), &p.options)
+	if err != nil {
+		return p.fail(interp.StatusStart, interp.CodeStart, whyNot(err))
+	}
+	if ctx.Err() == nil {
+		p.work(ctx, peer, note)
+	}
+	status := p.leave(peer)
+	if s := p.signal.Load(); s != 0 {
+		const bySignal = 128
+		return bySignal + int(s)
+	}
+	return status
+}
+
+// fail tells why nothing can be done and returns the status.
+func (p *program) fail(status int, code, message string) int {
+	if p.json {
+		s := interp.New(interp.Config{Err: p.stderr, JSON: true})
+		s.Report("juxta", &interp.Error{Status: status, Code: code, Message: message})
+		return status
+	}
+	fmt.Fprintf(p.stderr, "juxta: %s\n", message)
+	return status
+}
+
+// handleSignals ends the running command on SIGINT, and the program on SIGINT
+// while none runs, SIGTERM and SIGHUP.
+func (p *program) handleSignals(cancel context.CancelFunc) (stop func()) {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	done, finished := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(finished)
+		for {
+			select {
+			case <-done:
+				return
+			case s := <-signals:
+				if s == os.Interrupt && p.interactive && p.session.Interrupt() {
+					continue
+				}
+				if n, ok := s.(syscall.Signal); ok {
+					p.signal.CompareAndSwap(0, int32(n))
+				}
+				cancel()
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+		<-finished
+	}
+}
+
+// input returns where commands come from: nil for -c.
+func (p *program) input() (io.Reader, func(), error) {
+	if p.hasCommand {
+		return nil, func() {}, nil
+	}
+	if p.script == "" {
+		return p.stdin, func() {}, nil
+	}
+	f, err := os.Open(p.script)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read the script: %w", err)
+	}
+	return f, func() { _ = f.Close() }, nil
+}
+
+// openTerminal decides whether somebody sits there, and opens what fits.
+func (p *program) openTerminal(input io.Reader) {
+	in, inFile := p.stdin.(*os.File)
+	out, outFile := p.stdout.(*os.File)
+	p.interactive = !p.hasCommand && p.script == "" && inFile && outFile && terminal.Interactive(in, out)
+	if !p.interactive {
+		if input == nil {
+			input = eof{}
+		}
+		p.term = terminal.Lines(input, io.Discard, false)
+		return
+	}
+	p.history = &p.session.History
+	p.term = terminal.Open(terminal.Config{
+		In: in, Out: out, History: p.history.Lines, Color: colour(), Dumb: os.Getenv("TERM") == "dumb",
+	})
+}
+
+// eof is an input without lines.
+type eof struct{}
+
+func (eof) Read([]byte) (int, error) { return 0, io.EOF }
+
+// colour reports whether colours may be used, which NO_COLOR forbids.
+func colour() bool { return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" }
+
+// logger writes to standard error, above the prompt if that is a terminal.
+func (p *program) logger() *slog.Logger {
+	if p.log == nil {
+		return nil
+	}
+	options := &slog.HandlerOptions{Level: *p.log}
+	if p.json {
+		return slog.New(slog.NewJSONHandler(p.errors(), options))
+	}
+	return slog.New(slog.NewTextHandler(p.errors(), options))
+}
+
+// errors is where notices go: through the terminal, if standard error is one.
+func (p *program) errors() io.Writer {
+	if f, ok := p.stderr.(*os.File); ok && p.interactive && terminal.Interactive(f, f) {
+		return p.term
+	}
+	return p.stderr
+}
+
+// work runs commands until there are no more.
+func (p *program) work(ctx context.Context, peer *peergroup.Peer, note string) {
+	host := commands.New(peer)
+	s := p.session
+	s.Config = interp.Config{
+		Commands: host.Commands(), Out: p.stdout, Err: p.errors(), JSON: p.json, Describe: host.Describe,
+		StopOnError: !p.interactive && !p.keepGoing,
+	}
+	if p.interactive {
+		s.Out, s.Terminal, s.Bold, s.Width = p.term, !p.json, colour(), p.term.Width
+		s.ReadSecret = p.term.ReadSecret
+	}
+	if s.Width == nil {
+		s.Width = func() int { return 0 }
+	}
+	if !p.hasCommand {
+		s.ReadLine = p.ask
+	}
+	if err := host.Attach(s); err != nil {
+		s.Notice("shell", err.Error())
+	}
+	if note != "" {
+		s.Notice("juxta", note)
+	}
+	if p.hasCommand {
+		s.Run(ctx, p.commands)
+		return
+	}
+	if p.interactive {
+		p.startInteractive(ctx, host, peer)
+	}
+	p.lines(ctx, host)
+}
+
+// startInteractive is what only a user who sits there wants: history, greeting,
+// startup file, being reachable by talk.
+func (p *program) startInteractive(ctx context.Context, host *commands.Host, peer *peergroup.Peer) {
+	s := p.session
+	if peer.Home() != "" {
+		if err := s.History.Open(filepath.Join(peer.Home(), "history")); err != nil {
+			s.Notice("history", err.Error())
+		}
+	}
+	p.term.SetCompleter(p.complete)
+	if !p.json {
+		_, _ = io.WriteString(p.term, greeting(peer))
+	}
+	if err := host.Login(ctx); err != nil {
+		s.Notice("talk", "nobody can talk to you: "+err.Error())
+	}
+	if b, err := os.ReadFile(filepath.Join(peer.Home(), ".jshrc")); err == nil && peer.Home() != "" {
+		s.Run(ctx, string(b))
+	}
+}
+
+// complete is the terminal's completer.
+func (p *program) complete(before string, asked bool) []terminal.Suggestion {
+	var all []terminal.Suggestion
+	for _, x := range p.session.Complete(before, asked) {
+		all = append(all, terminal.Suggestion{Text: x.Text, Description: x.Description})
+	}
+	return all
+}
+
+// ask reads a line for a command, without completion.
+func (p *program) ask(ctx context.Context, prompt string) (string, error) {
+	if !p.interactive {
+		return p.term.ReadLine(ctx)
+	}
+	p.term.SetPrompt(prompt)
+	p.term.SetCompleter(nil)
+	defer p.term.SetCompleter(p.complete)
+	return p.term.ReadLine(ctx)
+}
+
+// continuation is the prompt for the further lines of a command.
+const continuation = "  ...> "
+
+// lines reads and runs commands until the input or the session ends.
+func (p *program) lines(ctx context.Context, host *commands.Host) {
+	s := p.session
+	for ctx.Err() == nil && !s.Exited() {
+		p.term.SetPrompt(host.Prompt())
+		src, err := p.command(ctx)
+		if err != nil {
+			if !errors.Is(err, io.EOF) && ctx.Err() == nil {
+				s.Notice("shell", err.Error())
+			}
+			return
+		}
+		if p.interactive {
+			text, recalled, err := s.History.Recall(src)
+			if err != nil {
+				s.Notice("history", err.Error())
+				continue
+			}
+			if recalled {
+				src = text
+				_, _ = fmt.Fprintln(p.term, src)
+			}
+			if err := s.History.Add(src); err != nil {
+				s.Notice("history", err.Error())
+			}
+		}
+		if status := s.Run(ctx, src); status != interp.StatusOK && s.StopOnError {
+			return
+		}
+	}
+}
+
+// command reads a line, and those that belong to it.
+func (p *program) command(ctx context.Context) (string, error) {
+	src, err := p.term.ReadLine(ctx)
+	if err != nil {
+		return "", err
+	}
+	for interp.Incomplete(src) {
+		p.term.SetPrompt(continuation)
+		more, err := p.term.ReadLine(ctx)
+		if errors.Is(err, io.EOF) {
+			if p.interactive {
+				return "", nil // Ctrl-D gives up what was begun
+			}
+			return src, nil // the session tells what is missing
+		}
+		if err != nil {
+			return "", err
+		}
+		src += "\n" + more
+	}
+	return src, nil
+}
+
+// leave closes everything and returns the exit status. After a signal the peer
+// has a short time only.
+func (p *program) leave(peer *peergroup.Peer) int {
+	status := p.session.ExitStatus()
+	if p.interactive && !p.session.Exited() {
+		status = interp.StatusOK // Ctrl-D after a command that failed is no failure
+	}
+	_ = p.term.Close()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		p.session.Close()
+		if err := peer.Close(); err != nil && status == interp.StatusOK {
+			fmt.Fprintf(p.stderr, "juxta: %v\n", err)
+			status = interp.StatusFailed
+		}
+	}()
+	if p.signal.Load() == 0 {
+		<-closed
+		return status
+	}
+	limit := time.NewTimer(leaveWithin)
+	defer limit.Stop()
+	select {
+	case <-closed:
+	case <-limit.C:
+	}
+	return interp.StatusFailed // the caller tells the signal
+}
+
+// greeting is what a user sees first: who, where, what to do.
+func greeting(peer *peergroup.Peer) string {
+	where := "not listening"
+	if all := peer.Addresses(); len(all) > 0 {
+		where = "listening on " + all[0].String()
+		if len(all) > 1 {
+			where += fmt.Sprintf(" and %d more", len(all)-1)
+		}
+	}
+	return fmt.Sprintf("%s, %s, peer %s\n%s\npeers -r finds others, talk NAME chats with them, help lists all commands\n",
+		peer.Name(), peer.Roles(), peer.ID().Short(), where)
+}
