@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/juxta-p2p/juxta/advertisements"
+	"github.com/juxta-p2p/juxta/advertisements/store"
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/protocols/discovery"
@@ -148,10 +149,26 @@ func (g *Group) announce() error {
 	return g.parent.disc.Publish(ctx, r, discovery.Lifetime{})
 }
 
-// met keeps the advertisement of a peer that leases here or is leased from.
-func (g *Group) met(adv *advertisements.Peer, _ time.Duration) {
+// met keeps the advertisement of a peer that leases here or is leased from, for
+// this peer alone: others ask its owner.
+func (g *Group) met(adv *advertisements.Peer, life time.Duration) {
 	if r, ok := adv.Route(); ok {
 		g.peer.router.Learn(r)
+	}
+	doc, err := advertisements.Marshal(adv)
+	if err != nil {
+		return
+	}
+	fields, err := advertisements.Fields(adv)
+	if err != nil {
+		return
+	}
+	_, err = g.peer.store.Scope(g.adv.ID).Put(store.Record{
+		Kind: advertisements.Peers, Key: adv.Key(), Fields: fields, Document: doc, Origin: adv.ID,
+		Lifetime: time.Now().Add(life),
+	})
+	if err != nil {
+		g.log.Debug("a peer's advertisement was not kept", "of", adv.ID.Short(), "error", err)
 	}
 }
 

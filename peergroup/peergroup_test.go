@@ -89,7 +89,7 @@ func find(t *testing.T, g *peergroup.Group, k advertisements.Kind, pattern strin
 func TestAnEdgeFindsWhatAnotherPublishedAndTalksToIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := memory.New(memory.Config{Latency: 5 * time.Millisecond})
-		start(t, inBox(network, "r", peergroup.Roles{Rendezvous: true}))
+		r := start(t, inBox(network, "r", peergroup.Roles{Rendezvous: true}))
 		began := time.Now()
 		a, b := start(t, inBox(network, "a", peergroup.Roles{}, "r")), start(t, inBox(network, "b", peergroup.Roles{}, "r"))
 		leased(t, a.Net())
@@ -98,6 +98,11 @@ func TestAnEdgeFindsWhatAnotherPublishedAndTalksToIt(t *testing.T) {
 			t.Fatalf("the leases took %v", d)
 		}
 		ctx := t.Context()
+		for _, p := range []*peergroup.Peer{a, r} {
+			if got := p.Net().Discovery().Local(discovery.Query{Kind: advertisements.Peers}); len(got) < 2 {
+				t.Errorf("%s knows %d peers, itself included, though it has met others", p.Name(), len(got))
+			}
+		}
 		adv := advertisements.NewPipe(a.Net().ID(), "wall", advertisements.Unicast)
 		in, err := a.Net().Pipes().Listen(ctx, adv)
 		if err != nil {
