@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -89,16 +88,11 @@ func startPeer(ctx context.Context, o *options) (peer *peergroup.Peer, note stri
 // whyNot tells in one line why the peer could not start, and what to try.
 func whyNot(err error) string {
 	var locked *home.LockedError
-	var op *net.OpError
 	switch {
 	case errors.As(err, &locked):
 		return fmt.Sprintf("%v; give it a home of its own with --home", short(err))
 	case errors.Is(err, syscall.EADDRINUSE), isWindowsAddressInUse(err):
-		where := ""
-		if errors.As(err, &op) && op.Addr != nil {
-			where = " " + op.Addr.String()
-		}
-		return fmt.Sprintf("the address%s is taken by another program; choose another one with --listen", where)
+		return fmt.Sprintf("%v; choose another port with --listen", short(err))
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Sprintf("%v; --listen wants an address of this machine", short(err))
 	case errors.Is(err, fs.ErrPermission):

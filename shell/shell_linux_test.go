@@ -27,6 +27,13 @@ func has(s *terminaltest.Session, text string) {
 	s.Until(text, func(v *terminaltest.Screen) bool { return strings.Contains(v.Text(), text) })
 }
 
+// running waits until a command runs: the terminal is as it was.
+func running(s *terminaltest.Session) {
+	s.Until("a command runs", func(v *terminaltest.Screen) bool {
+		return strings.Count(v.Written(), "\x1b[?2004h") == strings.Count(v.Written(), "\x1b[?2004l") && v.X == 0
+	})
+}
+
 func TestInteractive(t *testing.T) {
 	t.Parallel()
 	home := filepath.Join(t.TempDir(), "juxta")
@@ -53,11 +60,7 @@ func TestInteractive(t *testing.T) {
 	s.Type("two'\r")
 	has(s, "\none\ntwo\n")
 	s.Type("sleep 1h\r")
-	has(s, "> sleep 1h\n")
-	s.Until("running", func(*terminaltest.Screen) bool { return true })
-	for s.Raw() {
-		s.Until("cooked", func(*terminaltest.Screen) bool { return true })
-	}
+	running(s)
 	s.Type("\x03")
 	has(s, "# sleep - interrupted\n")
 	s.Type("talk ann hello, me\r")
@@ -112,7 +115,7 @@ func TestSignals(t *testing.T) {
 
 	s = sit(t, filepath.Join(t.TempDir(), "juxta"), quiet()...)
 	s.Type("sleep 1h\r")
-	has(s, "> sleep 1h\n")
+	running(s)
 	s.Signal(syscall.SIGTERM)
 	if status := s.Wait(); status != 143 {
 		t.Errorf("status %d after SIGTERM during a command", status)

@@ -28,7 +28,11 @@ func boltFile(t testing.TB, records int) []byte {
 				}
 				n := map[string]int{"few": 3, "many": records}[name]
 				for i := range n {
-					if err := b.Put(fmt.Appendf(nil, "%06d", i*7%n), make([]byte, 20+i%300*20*round)); err != nil {
+					size := 50
+					if i%50 == 0 {
+						size = 5_000 * round // more than a page
+					}
+					if err := b.Put(fmt.Appendf(nil, "%06d", i), make([]byte, size)); err != nil {
 						return err
 					}
 				}

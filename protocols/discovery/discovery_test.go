@@ -115,6 +115,9 @@ func TestLifetimes(t *testing.T) {
 		publish(t, ann, discovery.Lifetime{Remote: time.Minute}, "fleeting")
 		publish(t, ann, discovery.Lifetime{Local: discovery.Forever, Remote: discovery.Forever}, "stone")
 		time.Sleep(20 * time.Millisecond)
+		one := byName("*")
+		one.Limit, one.RemoteOnly = 1, true
+		expect(t, bob, soon, one, "short") // the first of those that are given out
 		found := expect(t, bob, soon, byName("*"), "fleeting short stone")
 		for _, r := range found {
 			want := time.Minute
@@ -193,9 +196,22 @@ func TestAnnouncementsAreDeltasAndTogether(t *testing.T) {
 			t.Errorf("%d entries announced for 100 advertisements", n)
 		}
 		pushed := e[0].disc.Stats().Pushed
+		for i := range 10 {
+			publish(t, e[0], discovery.Lifetime{}, fmt.Sprint("c", i))
+			time.Sleep(100 * time.Microsecond)
+		}
+		time.Sleep(soon)
+		if n := e[0].disc.Stats().Pushed - pushed; n != 2 {
+			t.Errorf("%d index messages for 10 advertisements within a millisecond", n)
+		}
+		pushed = e[0].disc.Stats().Pushed
 		time.Sleep(time.Hour)
 		if n := e[0].disc.Stats().Pushed; n != pushed {
 			t.Errorf("%d index messages though nothing changed", n-pushed)
+		}
+		time.Sleep(8 * time.Hour)
+		if n := e[0].disc.Stats().Pushed; n != pushed+2 {
+			t.Errorf("%d index messages to say everything again, want one for peers and one for the others", n-pushed)
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/protocols/resolver"
 )
 
 // Whatever a pattern fits, the one that is sent for it fits too, and others
@@ -106,17 +107,29 @@ func TestLater(t *testing.T) {
 		s.ctx, s.cancel = context.WithCancel(t.Context())
 		ran := make(chan int, 2*maxDelayed)
 		for i := range 2 * maxDelayed {
-			s.later(time.Duration(i)*time.Second, func(context.Context) { ran <- i })
+			s.later(time.Duration(i+1)*time.Second, func(context.Context) { ran <- i })
 		}
 		if n := s.stats.overBudget.Load(); n != maxDelayed {
 			t.Errorf("%d were refused", n)
 		}
-		time.Sleep(9500 * time.Millisecond)
+		time.Sleep(10500 * time.Millisecond)
 		if err := s.Close(); err != nil || len(ran) != 10 {
 			t.Errorf("%d ran before closing, %v", len(ran), err)
 		}
 		s.later(0, func(context.Context) { t.Error("ran after closing") })
 	})
+}
+
+// A datagram may say that it comes from anybody.
+func TestBroadcastIsNotTrusted(t *testing.T) {
+	p := id.NewPeer(id.NetGroup)
+	s := &Service{}
+	if !s.trusted(&resolver.RawQuery{From: p, Source: p}) {
+		t.Error("who asks for himself over a link is not trusted")
+	}
+	if s.trusted(&resolver.RawQuery{From: p, Source: p, Broadcast: true}) {
+		t.Error("a datagram is trusted")
+	}
 }
 
 func TestLifetimeDefaults(t *testing.T) {

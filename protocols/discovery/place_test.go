@@ -137,6 +137,9 @@ func TestLargeAnnouncements(t *testing.T) {
 		if st := edge.disc.Stats(); rdv.disc.Index().Entries != 2+2*900+3 || st.Pushed < 5 || st.Unsent > 0 {
 			t.Errorf("%d entries, %+v; the description is too long to be one", rdv.disc.Index().Entries, st)
 		}
+		if n := rdv.disc.Stats().DroppedRefused; n != 0 {
+			t.Errorf("%d entries too long for an index were sent", n)
+		}
 		// A rendezvous that vanishes without a word is noticed, and the next told.
 		for _, l := range edge.ep.Links() {
 			_ = l.Close()

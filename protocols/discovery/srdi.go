@@ -59,9 +59,6 @@ var stores = [...]string{advertisements.Peers.String(), advertisements.Groups.St
 func (s *Service) enter(index *store.Index, p *push) {
 	now := time.Now()
 	for _, e := range p.Entries {
-		if e.Expiration < 0 {
-			continue // without time, as in JXSE, it is over before it begins
-		}
 		if err := index.Add(p.Primary, e.Name, e.Value, p.Holder, store.Deadline(now, e.Expiration)); err != nil {
 			s.stats.refused.Add(1)
 			s.log.Debug("index entry refused", "holder", p.Holder.Short(), "error", err)

@@ -68,7 +68,7 @@ func (s *Service) Close() { s.cancel() }
 func (s *Service) Uptime() time.Duration { return time.Since(s.started) }
 
 // Ask asks a peer how it is. ctx bounds the wait; when it ends without an
-// answer, the error wraps [ErrNoAnswer]. Asking oneself is answered at once.
+// answer, the error wraps [ErrNoAnswer] and ctx's cause. Asking oneself is answered at once.
 func (s *Service) Ask(ctx context.Context, p id.Peer) (Info, error) {
 	began := time.Now()
 	if p == s.self {
@@ -78,13 +78,16 @@ func (s *Service) Ask(ctx context.Context, p id.Peer) (Info, error) {
 		if err != nil {
 			return Info{}, fmt.Errorf("peerinfo: asking %s: %w", p.Short(), err)
 		}
-		if r.Body.Target != p {
-			continue
+		if r.Body.Target != p || r.Body.Source != s.self {
+			continue // not what was asked
 		}
 		return Info{
 			Peer: p, Trip: time.Since(began), Clock: time.UnixMilli(r.Body.Timestamp),
 			Uptime: time.Duration(min(max(r.Body.Uptime, 0), maxUptime)) * time.Millisecond,
 		}, nil
+	}
+	if err := context.Cause(ctx); err != nil {
+		return Info{}, fmt.Errorf("peerinfo: asking %s: %w: %w", p.Short(), ErrNoAnswer, err)
 	}
 	return Info{}, fmt.Errorf("peerinfo: asking %s: %w", p.Short(), ErrNoAnswer)
 }

@@ -27,7 +27,7 @@ func (s *Service) announce(ctx context.Context, ins []*Input, millis int64) {
 		}
 	}
 	for t, entries := range byType {
-		for part := range slices.Chunk(entries, maxEntries) {
+		for part := range slices.Chunk(entries, maxPush) {
 			s.tell(ctx, &push{Holder: s.self, Key: string(t), TTL: 1, Entries: part})
 		}
 	}

@@ -52,8 +52,10 @@ const (
 	// characters.
 	maxMsgID = 256
 
-	// maxEntries bounds the index entries of one push.
+	// maxEntries bounds the index entries of one push that comes in, and maxPush
+	// those of one that goes out: what fits into a document of limited size.
 	maxEntries = 2000
+	maxPush    = 500
 
 	// forever is the life of an index entry as JXSE announces it, in
 	// milliseconds; the index shortens it.

@@ -2,6 +2,7 @@ package pipe_test
 
 import (
 	"context"
+	"crypto/sha1"
 	"errors"
 	"fmt"
 	"testing"
@@ -38,6 +39,7 @@ type nodeConfig struct {
 	segment   string
 	transport endpoint.Transport // instead of the memory network
 	pipes     pipe.Config        // limits
+	bare      bool               // without pipe service
 }
 
 func peerID(name string) id.Peer { return id.PeerFromSeed(id.NetGroup, []byte(name)) }
@@ -97,15 +99,19 @@ func newNode(t testing.TB, net *memory.Network, name string, cfg nodeConfig) *no
 	pc.Scope, pc.Resolver = scope, n.res
 	pc.Self = func() *advertisements.Peer { return adv }
 	pc.Learn = n.rt.Learn
-	n.pipes, err = pipe.New(pc)
-	must(err)
+	if !cfg.bare {
+		n.pipes, err = pipe.New(pc)
+		must(err)
+	}
 	stopped := false
 	n.stop = func() {
 		if stopped {
 			return
 		}
 		stopped = true
-		n.pipes.Close()
+		if n.pipes != nil {
+			n.pipes.Close()
+		}
 		n.res.Close()
 		n.rdv.Close()
 		n.rt.Close()
@@ -198,12 +204,13 @@ func want(t testing.TB, what string, got, want any) {
 	}
 }
 
-func unicast(name string) *advertisements.Pipe {
-	return &advertisements.Pipe{ID: id.PipeFromSeed(id.NetGroup, []byte(name)), Type: advertisements.Unicast, Name: name}
-}
+func unicast(name string) *advertisements.Pipe { return named(name, advertisements.Unicast) }
 
-func propagate(name string) *advertisements.Pipe {
-	return &advertisements.Pipe{ID: id.PipeFromSeed(id.NetGroup, []byte(name)), Type: advertisements.Propagate, Name: name}
+func propagate(name string) *advertisements.Pipe { return named(name, advertisements.Propagate) }
+
+func named(name string, t advertisements.PipeType) *advertisements.Pipe {
+	seed := sha1.Sum([]byte(name)) // of the name itself only the beginning would count
+	return &advertisements.Pipe{ID: id.PipeFromSeed(id.NetGroup, seed[:]), Type: t, Name: name}
 }
 
 // network is a rendezvous with edges.

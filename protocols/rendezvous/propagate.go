@@ -10,7 +10,6 @@ import (
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
-	"github.com/juxta-p2p/juxta/core/xmldoc"
 )
 
 // Stamp returns a copy of msg that can be spread: it carries a propagation
@@ -39,7 +38,7 @@ func (s *Service) Stamp(msg *message.Message, service, param string, ttl int) *m
 	if h.TTL <= 0 || len(h.Path) > maxPath {
 		return nil
 	}
-	doc, err := xmldoc.Marshal(h)
+	doc, err := h.print()
 	if err != nil {
 		s.log.Error("propagation header cannot be printed", "error", err)
 		return nil
@@ -56,8 +55,8 @@ func (s *Service) headerOf(msg *message.Message) (*header, bool) {
 	if !ok {
 		return nil, false
 	}
-	h := new(header)
-	if err := xmldoc.Unmarshal(e.Body, h); err != nil {
+	h, err := readHeader(e.Body)
+	if err != nil {
 		s.log.Debug("propagation header", "error", err)
 		return nil, false
 	}
@@ -183,7 +182,7 @@ func (s *Service) receive(_ context.Context, in endpoint.Incoming) {
 	}
 	if h.TTL > strangerTTL && !s.related(in.From) {
 		h.TTL = strangerTTL
-		if doc, err := xmldoc.Marshal(h); err == nil {
+		if doc, err := h.print(); err == nil {
 			in.Message.Replace(message.XML(message.Platform, s.elemHeader(), doc))
 		}
 	}

@@ -7,7 +7,6 @@ package commands
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -170,5 +169,5 @@ func oneLine(s string) string {
 	if len(r) > longest {
 		r = append(r[:longest], '…')
 	}
-	return fmt.Sprintf("%s", string(r))
+	return string(r)
 }

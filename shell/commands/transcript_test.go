@@ -29,7 +29,10 @@ import (
 	"github.com/juxta-p2p/juxta/shell/interp"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	time.Local = time.UTC // peerinfo shows a clock
+	goleak.VerifyTestMain(m)
+}
 
 var update = flag.Bool("update", false, "write what the shells print into testdata")
 

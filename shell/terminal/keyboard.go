@@ -33,6 +33,7 @@ type keyboard struct {
 	split    splitter
 	private  [][]byte // keys of this package, before all others
 	typed    [][]byte // keys of the user, also those typed ahead
+	fresh    bool     // nothing was read since Setup
 	held     bool     // a line was finished: nothing more until the next Setup
 	last     byte     // first octet of the last key given out
 	lasts    int      // how often in a row it was given out
@@ -59,7 +60,7 @@ func (k *keyboard) newLine() {
 func (k *keyboard) Setup() error {
 	_, columns := k.tty.size()
 	k.mu.Lock()
-	k.held, k.search, k.columns = false, nil, columns
+	k.fresh, k.held, k.search, k.columns = true, false, nil, columns
 	restart := k.end == endRestart
 	if restart {
 		k.end = endLine
@@ -107,6 +108,10 @@ func (k *keyboard) Read() ([]byte, error) {
 	k.checkWindow()
 	b, err := k.tty.read(readWait)
 	k.mu.Lock()
+	if k.fresh { // typed ahead, a Ctrl-D was the end of input, which now reads as 0
+		b = bytes.ReplaceAll(b, []byte{0}, []byte{ctrlD})
+		k.fresh = false
+	}
 	switch {
 	case err != nil:
 		k.hungUp = true

@@ -71,8 +71,9 @@ func (t *tty) restoreLocked() error {
 		return nil
 	}
 	t.isRaw = false
+	err := unix.IoctlSetTermios(t.fd, ioctlSetTermios, &t.saved)
 	_, _ = unix.Write(t.fd, []byte("\x1b[?2004l\x1b[0m\x1b[?25h"))
-	if err := unix.IoctlSetTermios(t.fd, ioctlSetTermios, &t.saved); err != nil {
+	if err != nil {
 		return fmt.Errorf("terminal: %w", err)
 	}
 	return nil

@@ -22,6 +22,8 @@ type Session struct {
 	master *os.File
 	cmd    *exec.Cmd
 
+	drained chan struct{} // closed when all output was read
+
 	mu      sync.Mutex
 	changed *sync.Cond
 	vt      *Screen
@@ -51,7 +53,7 @@ func Start(t *testing.T, rows, cols int, cmd *exec.Cmd) *Session {
 		t.Skipf("no pseudo-terminals here: %v", err)
 	}
 	defer slave.Close()
-	s := &Session{t: t, fd: fd, master: master, cmd: cmd, vt: NewScreen(rows, cols)}
+	s := &Session{t: t, fd: fd, master: master, cmd: cmd, vt: NewScreen(rows, cols), drained: make(chan struct{})}
 	s.changed = sync.NewCond(&s.mu)
 	s.Resize(rows, cols)
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = slave, slave, slave
@@ -59,8 +61,8 @@ func Start(t *testing.T, rows, cols int, cmd *exec.Cmd) *Session {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var readers sync.WaitGroup
-	readers.Go(func() {
+	go func() { // waited for by the end of the test
+		defer close(s.drained)
 		buf := make([]byte, 4096)
 		for {
 			n, err := master.Read(buf)
@@ -73,14 +75,14 @@ func Start(t *testing.T, rows, cols int, cmd *exec.Cmd) *Session {
 				return
 			}
 		}
-	})
+	}()
 	t.Cleanup(func() {
 		if !s.exited {
 			_ = s.cmd.Process.Kill()
 			_ = s.cmd.Wait()
 		}
 		master.Close()
-		readers.Wait()
+		<-s.drained
 	})
 	return s
 }
@@ -128,14 +130,18 @@ func (s *Session) Shows(want string) {
 	s.Until(want, func(v *Screen) bool { return v.Text() == want })
 }
 
-// Wait waits for the program to end and returns its exit status, -1 if a signal
-// ended it.
+// Wait waits for the program to end and for the last of its output, and returns
+// its exit status: 128 and its number if a signal ended it.
 func (s *Session) Wait() int {
 	s.t.Helper()
 	kill := time.AfterFunc(patience, func() { _ = s.cmd.Process.Kill() })
 	defer kill.Stop()
 	_ = s.cmd.Wait() // the status says what is to be said
 	s.exited = true
+	<-s.drained
+	if ws, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return 128 + int(ws.Signal())
+	}
 	return s.cmd.ProcessState.ExitCode()
 }
 

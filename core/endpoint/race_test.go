@@ -1,0 +1,6 @@
+//go:build race
+
+package endpoint_test
+
+// raceDetector says that pools forget at random.
+const raceDetector = true

@@ -1,0 +1,157 @@
+package pipe_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/message"
+	"github.com/juxta-p2p/juxta/core/transport/memory"
+	"github.com/juxta-p2p/juxta/core/transport/tcp"
+	"github.com/juxta-p2p/juxta/protocols/pipe"
+	"github.com/juxta-p2p/juxta/protocols/rendezvous"
+)
+
+// carriers makes the transports of two peers.
+var carriers = map[string]func() (net *memory.Network, transport func() endpoint.Transport){
+	"memory": func() (*memory.Network, func() endpoint.Transport) {
+		return memory.New(memory.Config{}), func() endpoint.Transport { return nil }
+	},
+	"tcp": func() (*memory.Network, func() endpoint.Transport) {
+		return nil, func() endpoint.Transport { return tcp.New(tcp.Config{Listen: []string{"127.0.0.1:0"}}) }
+	},
+}
+
+// BenchmarkUnicast sends messages one way; an operation is one message sent and
+// received.
+func BenchmarkUnicast(b *testing.B) {
+	for _, carrier := range []string{"memory", "tcp"} {
+		for _, size := range []int{64, 1 << 10, 64 << 10} {
+			b.Run(fmt.Sprintf("%s/%d", carrier, size), func(b *testing.B) {
+				net, transport := carriers[carrier]()
+				x := newNode(b, net, "x", nodeConfig{role: rendezvous.AdHoc, transport: transport()})
+				y := newNode(b, net, "y", nodeConfig{role: rendezvous.AdHoc, transport: transport(), near: []*node{x}})
+				if _, err := y.ep.Dial(b.Context(), x.ep.Addresses()[0]); err != nil {
+					b.Fatal(err)
+				}
+				in := x.listen(unicast("p"))
+				out := y.dial(unicast("p"))
+				msg := message.New(message.Bytes("", "data", make([]byte, size)))
+				b.SetBytes(int64(size))
+				b.ReportAllocs()
+				b.ResetTimer()
+				go func() {
+					for range b.N {
+						if err := out.Send(context.Background(), msg); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				}()
+				for range b.N {
+					if _, err := in.Receive(b.Context()); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.StopTimer()
+				if st := in.Stats(); st.DroppedFull > 0 {
+					b.Errorf("%d messages dropped", st.DroppedFull)
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkRoundTrip sends a message there and back, taken by handlers.
+func BenchmarkRoundTrip(b *testing.B) {
+	for _, carrier := range []string{"memory", "tcp"} {
+		b.Run(carrier, func(b *testing.B) {
+			net, transport := carriers[carrier]()
+			x := newNode(b, net, "x", nodeConfig{role: rendezvous.AdHoc, transport: transport()})
+			y := newNode(b, net, "y", nodeConfig{role: rendezvous.AdHoc, transport: transport(), near: []*node{x}})
+			if _, err := y.ep.Dial(b.Context(), x.ep.Addresses()[0]); err != nil {
+				b.Fatal(err)
+			}
+			var back *pipe.Output
+			done := make(chan struct{})
+			for _, l := range []struct {
+				at     *node
+				name   string
+				handle func(pipe.Message)
+			}{
+				{x, "there", func(m pipe.Message) { _ = back.Send(context.Background(), m.Message) }},
+				{y, "back", func(pipe.Message) { done <- struct{}{} }},
+			} {
+				if _, err := l.at.pipes.ListenWith(b.Context(), unicast(l.name), pipe.ListenConfig{Handle: l.handle, Quiet: true}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			back, _ = x.pipes.Bind(unicast("back"), y.id)
+			out, err := y.pipes.Bind(unicast("there"), x.id)
+			if err != nil {
+				b.Fatal(err)
+			}
+			msg := message.New(message.Bytes("", "data", make([]byte, 1<<10)))
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				if err := out.Send(b.Context(), msg); err != nil {
+					b.Fatal(err)
+				}
+				<-done
+			}
+		})
+	}
+}
+
+// BenchmarkFanOut sends 1 KiB from an edge through its rendezvous to ten
+// listeners; an operation is one message that all of them have got.
+func BenchmarkFanOut(b *testing.B) {
+	const listeners, window = 10, 32
+	net := memory.New(memory.Config{})
+	r := newNode(b, net, "r", nodeConfig{role: rendezvous.Rendezvous})
+	sender := newNode(b, net, "s", nodeConfig{seeds: []*node{r}}).leased()
+	got := make(chan struct{}, listeners*window)
+	for i := range listeners {
+		e := newNode(b, net, fmt.Sprint("e", i), nodeConfig{seeds: []*node{r}}).leased()
+		_, err := e.pipes.ListenWith(b.Context(), propagate("chat"), pipe.ListenConfig{Handle: func(pipe.Message) { got <- struct{}{} }})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	for r.pipes.Stats().IndexEntries < listeners {
+		time.Sleep(time.Millisecond)
+	}
+	out := sender.dial(propagate("chat"))
+	msg := message.New(message.Bytes("", "data", make([]byte, 1<<10)))
+	b.ReportAllocs()
+	b.ResetTimer()
+	sent, arrived := 0, 0
+	for arrived < b.N*listeners {
+		if sent < b.N && sent*listeners-arrived < window*listeners {
+			if err := out.Send(b.Context(), msg); err != nil {
+				b.Fatal(err)
+			}
+			sent++
+			continue
+		}
+		<-got
+		arrived++
+	}
+}
+
+// BenchmarkDial binds to a peer through the rendezvous that knows who listens.
+func BenchmarkDial(b *testing.B) {
+	net := memory.New(memory.Config{})
+	r, e := network(b, net, "e1", "e2")
+	e[0].listen(unicast("p"))
+	for r.pipes.Stats().IndexEntries == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		e[1].dial(unicast("p")).Close()
+	}
+}

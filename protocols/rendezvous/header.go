@@ -1,0 +1,114 @@
+package rendezvous
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/xmldoc"
+)
+
+// The propagation header as this package and JXSE print it. Every message that
+// is spread carries one that is read and changed at each hop, so it is neither
+// parsed nor printed as XML where that can be helped.
+const (
+	headStart = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE jxta:RendezVousPropagateMessage>\n<jxta:RendezVousPropagateMessage "
+	headAttrs = "xml:space=\"preserve\" xmlns:jxta=\"http://jxta.org\">\n<MessageId>"
+	headOther = "xmlns:jxta=\"http://jxta.org\" xml:space=\"preserve\">\n<MessageId>" // JXSE turns them round at times
+	headName  = "</MessageId><DestSName>"
+	headParam = "</DestSName><DestSParam>"
+	headTTL   = "</DestSParam><TTL>"
+	headPath  = "</TTL><Path>"
+	headNext  = "</Path><Path>"
+	headEnd   = "</Path></jxta:RendezVousPropagateMessage>\n"
+)
+
+// print returns the document.
+func (h *header) print() ([]byte, error) {
+	if !plain(h.ID) || !plain(h.Service) || !plain(h.Param) || len(h.Path) == 0 || len(h.Path) > maxPath ||
+		slices.ContainsFunc(h.Path, func(p id.Peer) bool { return !plain(p.String()) }) {
+		return xmldoc.Marshal(h)
+	}
+	b := make([]byte, 0, 512+len(h.Path)*96)
+	for _, s := range [...]string{headStart, headAttrs, h.ID, headName, h.Service, headParam, h.Param, headTTL} {
+		b = append(b, s...)
+	}
+	b = strconv.AppendInt(b, h.TTL, 10)
+	b = append(b, headPath...)
+	for i, p := range h.Path {
+		if i > 0 {
+			b = append(b, headNext...)
+		}
+		b = append(b, p.String()...)
+	}
+	return append(b, headEnd...), nil
+}
+
+// readHeader reads the document.
+func readHeader(b []byte) (*header, error) {
+	if h, ok := scanHeader(b); ok {
+		return h, nil
+	}
+	h := new(header)
+	if err := xmldoc.Unmarshal(b, h); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// scanHeader reads a document that is printed as this package prints it, and
+// reports whether it is.
+func scanHeader(doc []byte) (*header, bool) {
+	if !bytes.HasPrefix(doc, []byte(headStart)) || !bytes.HasSuffix(doc, []byte(headEnd)) || len(doc) < len(headStart)+len(headEnd) {
+		return nil, false
+	}
+	s := string(doc[len(headStart) : len(doc)-len(headEnd)])
+	rest, ok := strings.CutPrefix(s, headAttrs)
+	if !ok {
+		if rest, ok = strings.CutPrefix(s, headOther); !ok {
+			return nil, false
+		}
+	}
+	h := new(header)
+	for _, part := range [...]struct {
+		text *string
+		end  string
+	}{{&h.ID, headName}, {&h.Service, headParam}, {&h.Param, headTTL}} {
+		if *part.text, rest, ok = strings.Cut(rest, part.end); !ok || !plain(*part.text) {
+			return nil, false
+		}
+	}
+	ttl, path, ok := strings.Cut(rest, headPath)
+	if !ok || !plain(ttl) {
+		return nil, false
+	}
+	n, err := strconv.ParseUint(ttl, 10, 31)
+	if err != nil {
+		return nil, false
+	}
+	h.TTL = int64(n)
+	h.Path = make([]id.Peer, 0, 2) // room for the next hop
+	for more := true; more; {
+		var one string
+		one, path, more = strings.Cut(path, headNext)
+		p, err := id.ParsePeer(one)
+		if err != nil || len(h.Path) == maxPath {
+			return nil, false
+		}
+		h.Path = append(h.Path, p)
+	}
+	return h, true
+}
+
+// plain reports whether the text is not empty and means the same inside and
+// outside of XML.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return s != ""
+}
