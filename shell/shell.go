@@ -102,8 +102,8 @@ func (p *program) fail(status int, code, message string) int {
 	return status
 }
 
-// handleSignals ends the running command on SIGINT, and the program on SIGINT
-// while none runs, SIGTERM and SIGHUP.
+// handleSignals ends the running command of an interactive shell on SIGINT, and
+// the program on SIGTERM, SIGHUP and, if it runs a script, SIGINT.
 func (p *program) handleSignals(cancel context.CancelFunc) (stop func()) {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -115,7 +115,9 @@ func (p *program) handleSignals(cancel context.CancelFunc) (stop func()) {
 			case <-done:
 				return
 			case s := <-signals:
-				if s == os.Interrupt && p.interactive && p.session.Interrupt() {
+				if s == os.Interrupt && p.interactive {
+					p.session.Interrupt()
+					_, _ = io.WriteString(p.term, "\n") // the terminal has shown ^C
 					continue
 				}
 				if n, ok := s.(syscall.Signal); ok {

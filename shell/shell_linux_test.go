@@ -62,7 +62,7 @@ func TestInteractive(t *testing.T) {
 	s.Type("sleep 1h\r")
 	running(s)
 	s.Type("\x03")
-	has(s, "# sleep - interrupted\n")
+	has(s, " - interrupted\n")
 	s.Type("talk ann hello, me\r")
 	has(s, "# talk - ann to ann> hello, me\n")
 	s.Type(" echo secret\r")

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/juxta-p2p/juxta/advertisements"
@@ -116,5 +117,124 @@ func TestFileVanishes(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// keysOnDisk counts what a closed file has of the group.
+func keysOnDisk(t *testing.T, path string) (n int) {
+	t.Helper()
+	db, err := bbolt.Open(path, fileMode, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.View(func(tx *bbolt.Tx) error {
+		n = tx.Bucket([]byte(scopePrefix + id.NetGroup.String())).Stats().KeyN
+		return nil
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestNothingStaysOnDisk replaces and removes a record in all stages of its way
+// to disk and looks whether an earlier version is left there.
+func TestNothingStaysOnDisk(t *testing.T) {
+	const sync, remove = "sync", "remove"
+	for _, c := range []struct {
+		steps []string // a name is saved
+		want  int
+	}{
+		{[]string{"a"}, 1},
+		{[]string{"a", "b"}, 1},
+		{[]string{"a", remove}, 0},
+		{[]string{"a", sync, "b"}, 1},
+		{[]string{"a", sync, "b", "c"}, 1},
+		{[]string{"a", sync, "b", sync, "c"}, 1},
+		{[]string{"a", sync, "a"}, 1},
+		{[]string{"a", sync, remove}, 0},
+		{[]string{"a", sync, "b", remove}, 0},
+		{[]string{"a", sync, "b", "c", remove}, 0},
+		{[]string{"a", sync, "b", sync, remove}, 0},
+		{[]string{"a", sync, "b", remove, "c"}, 1},
+	} {
+		path := filepath.Join(t.TempDir(), "store")
+		s, err := Open(path, Config{Window: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sc := s.Scope(id.NetGroup)
+		for i, step := range c.steps {
+			switch step {
+			case sync:
+				err = s.Sync()
+			case remove:
+				sc.Remove(advertisements.Advs, "k")
+			default:
+				_, err = sc.Put(Record{
+					Kind: advertisements.Advs, Key: "k", Document: []byte(step),
+					Lifetime: time.Now().Add(time.Duration(i+1) * time.Hour),
+				})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		// One more, so that the group is on disk in any case.
+		if _, err := sc.Put(Record{Key: "other", Lifetime: Forever()}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if n := keysOnDisk(t, path) - 1; n != c.want {
+			t.Errorf("%v: %d on disk, want %d", c.steps, n, c.want)
+		}
+	}
+}
+
+// TestTwiceOnDisk opens a file that has two versions of a record, which this
+// package never writes: the later one counts, and the earlier one goes.
+func TestTwiceOnDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store")
+	s, err := Open(path, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(path, fileMode, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucket([]byte(scopePrefix + id.NetGroup.String()))
+		if err != nil {
+			return err
+		}
+		for seq, name := range []string{2: "old", 5: "new"} {
+			if name != "" {
+				key, value := encode(Record{Key: "k", Document: []byte(name), Lifetime: Forever()}, uint64(seq))
+				err = errors.Join(err, b.Put(key, value))
+			}
+		}
+		return err
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = Open(path, Config{}); err != nil {
+		t.Fatal(err)
+	}
+	sc := s.Scope(id.NetGroup)
+	if found := sc.Find(Query{Kind: advertisements.Peers}); len(found) != 1 || string(found[0].Document) != "new" || sc.Count() != 1 {
+		t.Errorf("found %v, counted %d", found, sc.Count())
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := keysOnDisk(t, path); n != 1 {
+		t.Errorf("%d left on disk", n)
 	}
 }

@@ -129,10 +129,7 @@ func (x *Index) Add(primary, secondary, value string, holder id.Peer, end time.T
 		x.stats.RefusedHolder++
 		return fmt.Errorf("store: index: %w: %s has %d entries", ErrFull, holder.Short(), x.cfg.HolderEntries)
 	}
-	if x.n >= x.cfg.Entries {
-		x.sweep(nowMS, 0)
-	}
-	if x.n >= x.cfg.Entries {
+	if x.n >= x.cfg.Entries { // sweeping made room if anything had expired
 		x.stats.RefusedFull++
 		return fmt.Errorf("store: index: %w: %d entries", ErrFull, x.cfg.Entries)
 	}
@@ -141,7 +138,7 @@ func (x *Index) Add(primary, secondary, value string, holder id.Peer, end time.T
 }
 
 func (x *Index) insert(primary, secondary, value string, holder id.Peer, claimed, end int64) {
-	t := x.tables[tableKey{primary, secondary}] // may have gone since, with its last entry
+	t := x.tables[tableKey{primary, secondary}]
 	if t == nil {
 		key := tableKey{strings.Clone(primary), strings.Clone(secondary)}
 		t = &table{key: key, rows: make(map[string]*list[*place])}

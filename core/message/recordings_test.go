@@ -40,9 +40,12 @@ func recordings(t testing.TB) []recording {
 		name := strings.TrimSuffix(filepath.Base(file), ".bin")
 		b := read(t, file)
 		switch {
-		case strings.HasPrefix(name, "syn-"):
+		case strings.HasPrefix(name, "syn-"), strings.HasPrefix(name, "tcp-welcome-"):
 		case strings.HasPrefix(name, "http-"):
 			for i, body := range httpBodies(t, b) {
+				if !bytes.HasPrefix(body, []byte("jxmg")) {
+					continue // a request or answer without a message
+				}
 				prefix := "message."
 				if strings.Contains(name, "poll-response") {
 					prefix = fmt.Sprintf("chunk[%d].message.", i)
@@ -55,6 +58,10 @@ func recordings(t testing.TB) []recording {
 	}
 	for _, file := range append(glob(t, "testdata/services/*.jxm"), glob(t, "testdata/services/*.dgram")...) {
 		all = append(all, recording{name: filepath.Base(file), octets: stripPackage(t, read(t, file))})
+	}
+	const want = 98 // 16 packages, 2 datagrams, 5 over HTTP, 2 signed ones, 73 of services
+	if len(all) != want {
+		t.Fatalf("%d recorded messages, want %d", len(all), want)
 	}
 	return all
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,18 +33,13 @@ func numbered(n int) *message.Message {
 
 // tally counts the messages of a series as they come.
 type tally struct {
-	count, doubled, unordered, wrong int
-	seen                             [series + 1]bool
-	last                             int
-	begin, end                       time.Time
+	count, distinct, doubled, unordered, wrong int
+	seen                                       [series + 1]bool
+	last                                       int
 }
 
 func (y *tally) take(m *message.Message) {
-	if y.count == 0 {
-		y.begin = time.Now()
-	}
 	y.count++
-	y.end = time.Now()
 	n, err := strconv.Atoi(m.Text("juxta", "n"))
 	body, _ := m.Get("juxta", "body")
 	want, _ := numbered(n).Get("juxta", "body")
@@ -53,52 +49,47 @@ func (y *tally) take(m *message.Message) {
 		return
 	case y.seen[n]:
 		y.doubled++
+		return
 	case n < y.last:
 		y.unordered++
 	}
+	y.distinct++
 	y.seen[n] = true
 	y.last = n
 }
 
-func (y *tally) missing() int {
-	n := 0
-	for _, seen := range y.seen[1:] {
-		if !seen {
-			n++
-		}
-	}
-	return n
-}
-
 func (y *tally) String() string {
-	return fmt.Sprintf("%d messages came in %v: %d missing, %d doubled, %d out of order, %d wrong",
-		y.count, y.end.Sub(y.begin).Round(time.Millisecond), y.missing(), y.doubled, y.unordered, y.wrong)
+	return fmt.Sprintf("%d came, %d missing, %d doubled, %d out of order, %d wrong",
+		y.count, series-y.distinct, y.doubled, y.unordered, y.wrong)
 }
 
-// receive reads messages until all numbers are there or none came for a while,
-// and a moment longer, for those that come twice.
-func receive(t *testing.T, in *pipe.Input) *tally {
+// receive reads messages until so many different numbers are there, or none came
+// for a while.
+func (y *tally) receive(t *testing.T, in *pipe.Input, distinct int) {
 	t.Helper()
-	y := &tally{}
-	distinct := 0
-	next := func(d time.Duration) bool {
-		ctx, cancel := context.WithTimeout(t.Context(), d)
-		defer cancel()
+	for y.distinct < distinct {
+		ctx, cancel := context.WithTimeout(t.Context(), soon)
 		m, err := in.Receive(ctx)
+		cancel()
 		if err != nil {
-			return false
+			return
 		}
-		before := y.doubled + y.wrong
-		if y.take(m.Message); y.doubled+y.wrong == before {
-			distinct++
+		y.take(m.Message)
+	}
+}
+
+// late reads what comes after all numbers are there: messages that came twice.
+func (y *tally) late(t *testing.T, in *pipe.Input) {
+	t.Helper()
+	for {
+		ctx, cancel := context.WithTimeout(t.Context(), quiet)
+		m, err := in.Receive(ctx)
+		cancel()
+		if err != nil {
+			return
 		}
-		return true
+		y.take(m.Message)
 	}
-	for distinct < series && next(soon) {
-	}
-	for next(200 * time.Millisecond) {
-	}
-	return y
 }
 
 // openOutput opens an output pipe at a Java peer. JXSE asks but once who listens,
@@ -117,9 +108,9 @@ func openOutput(t *testing.T, j *javaPeer, adv *advertisements.Pipe) (handle str
 	return ""
 }
 
-// javaToGo sends a series from a Java peer to a Juxta peer. rate bounds the
-// messages a second; 0 means as fast as it can.
-func javaToGo(t *testing.T, from *javaPeer, to *peergroup.Peer, typ advertisements.PipeType, rate int) {
+// javaToGo sends a series from a Java peer to a Juxta peer. At most window
+// messages are under way; with 0 Java sends as fast as it can.
+func javaToGo(t *testing.T, from *javaPeer, to *peergroup.Peer, typ advertisements.PipeType, window int) {
 	t.Helper()
 	adv := advertisements.NewPipe(to.Net().ID(), "to "+to.Name(), typ)
 	in, err := to.Net().Pipes().Listen(t.Context(), adv)
@@ -131,31 +122,41 @@ func javaToGo(t *testing.T, from *javaPeer, to *peergroup.Peer, typ advertisemen
 	if typ == advertisements.Propagate {
 		hear(t, from, out, in)
 	}
-	sent := make(chan string, 1)
-	go func() {
-		r, err := from.Call(context.Background(), "send", out, fmt.Sprintf("count=%d", series), fmt.Sprintf("size=%d", bodySize),
-			fmt.Sprintf("rate=%d", rate))
-		if err != nil {
-			sent <- err.Error()
-			return
+	if window == 0 {
+		window = series
+	}
+	y := &tally{}
+	begin := time.Now()
+	for first := 1; first <= series && y.distinct == first-1; first += window {
+		var send sync.WaitGroup
+		send.Go(func() {
+			_, err = from.Call(context.Background(), "send", out, fmt.Sprintf("first=%d", first),
+				fmt.Sprintf("count=%d", min(window, series-first+1)), fmt.Sprintf("size=%d", bodySize))
+		})
+		y.receive(t, in, min(first-1+window, series))
+		if send.Wait(); err != nil {
+			t.Fatal(err)
 		}
-		sent <- fmt.Sprintf("sent %d in %d ms", r.Int("sent"), r.Int("ms"))
-	}()
-	y := receive(t, in)
-	t.Logf("Java %s to Juxta %s: %s; %s", role(from), to.Roles(), <-sent, y)
-	if y.count != series || y.missing() != 0 || y.doubled != 0 || y.wrong != 0 {
-		t.Errorf("want %d messages, each once; the input: %+v", series, in.Stats())
+	}
+	d := time.Since(begin)
+	y.late(t, in)
+	t.Logf("Java %s to Juxta %s, %s: %s in %v", role(from), to.Roles(), pace(window), y, d.Round(time.Millisecond))
+	if y.count != series || y.distinct != series || y.unordered != 0 {
+		t.Errorf("want %d messages, each once, in order; the input: %+v", series, in.Stats())
 	}
 	from.Do("close", out)
 }
 
 // goToJava sends a series from a Juxta peer to a Java peer, which takes several
-// messages of a connection at once and so sees them slightly out of order.
-func goToJava(t *testing.T, from *peergroup.Peer, to *javaPeer, typ advertisements.PipeType, rate int) *pipe.Output {
+// messages of a connection at once and so sees them slightly out of order. At
+// most window messages are under way; with 0 Juxta sends as fast as it can.
+func goToJava(t *testing.T, from *peergroup.Peer, to *javaPeer, typ advertisements.PipeType, window int) {
 	t.Helper()
 	adv := advertisements.NewPipe(from.Net().ID(), "to "+to.id.Short(), typ)
 	in := "pipe=" + to.Do("inpipe", "xml="+compact(t, adv)).Text("pipe")
-	out, err := from.Net().Pipes().Dial(within(t, 3*soon), adv)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out, err := from.Net().Pipes().Dial(ctx, adv)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,26 +164,36 @@ func goToJava(t *testing.T, from *peergroup.Peer, to *javaPeer, typ advertisemen
 	if typ == advertisements.Propagate {
 		beHeard(t, out, to, in)
 	}
+	if window == 0 {
+		window = series
+	}
 	begin := time.Now()
-	for n := 1; n <= series; n++ {
-		if err := out.Send(within(t, soon), numbered(n)); err != nil {
+	reached := true
+	for n := 1; n <= series && reached; n++ {
+		if err := out.Send(ctx, numbered(n)); err != nil {
 			t.Fatalf("message %d: %v", n, err)
 		}
-		if rate > 0 {
-			time.Sleep(time.Until(begin.Add(time.Duration(n) * time.Second / time.Duration(rate))))
+		if n%window == 0 || n == series {
+			reached = to.Do("waitpipe", in, fmt.Sprintf("count=%d", n), "timeout=20000")["reached"] == true
 		}
 	}
-	sent := time.Since(begin)
-	r := to.Do("waitpipe", in, fmt.Sprintf("count=%d", series), "timeout=20000")
-	t.Logf("Juxta %s to Java %s: sent %d in %v; %d messages came until %d ms after the first: %d missing, %d doubled, %d out of order, %d wrong",
-		from.Roles(), role(to), series, sent.Round(time.Millisecond), r.Int("count"), r.Int("lastms")-r.Int("firstms"),
-		series-r.Int("distinct"), r.Int("duplicates"), r.Int("outoforder"), r.Int("badbody")+r.Int("unnumbered"))
-	if r.Int("count") != series || r.Int("distinct") != series || r.Int("max") != series || r.Int("duplicates") != 0 ||
-		r.Int("badbody") != 0 || r.Int("unnumbered") != 0 {
+	d := time.Since(begin)
+	time.Sleep(quiet)
+	r := to.Do("pipestat", in)
+	t.Logf("Juxta %s to Java %s, %s: %d came, %d missing, %d doubled, %d out of order, %d wrong in %v",
+		from.Roles(), role(to), pace(window), r.Int("count"), series-r.Int("distinct"), r.Int("duplicates"),
+		r.Int("outoforder"), r.Int("badbody")+r.Int("unnumbered"), d.Round(time.Millisecond))
+	if r.Int("count") != series || r.Int("distinct") != series || r.Int("max") != series || r.Int("badbody") != 0 {
 		t.Errorf("want %d messages, each once; missing are %v", series, r.Texts("missing"))
 	}
 	to.Do("close", in)
-	return out
+}
+
+func pace(window int) string {
+	if window == series {
+		return "as fast as it goes"
+	}
+	return fmt.Sprintf("%d under way", window)
 }
 
 func role(j *javaPeer) string {

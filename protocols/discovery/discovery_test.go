@@ -239,7 +239,7 @@ func TestPeersAndGroups(t *testing.T) {
 		// The rendezvous answers with itself, and those it knows with themselves.
 		expect(t, e[1], soon, discovery.Query{Kind: advertisements.Peers}, "ann bob cid rdv")
 		expect(t, e[1], soon, discovery.Query{Kind: advertisements.Peers, Attr: "PID", Value: e[2].id.String()}, "cid")
-		if len(e[1].heard) == 0 {
+		if e[1].routes() == 0 {
 			t.Error("no route was learned from the advertisements of peers")
 		}
 	})

@@ -40,7 +40,9 @@ func mapKind(m *xmldoc.Mapper, k *advertisements.Kind) {
 		m.Fail(fmt.Errorf("type %d: %w", n, ErrQuery))
 		return
 	}
-	*k = advertisements.Kind(n)
+	if m.Reading() {
+		*k = advertisements.Kind(n)
+	}
 }
 
 // response is jxta:DiscoveryResponse.

@@ -63,7 +63,7 @@ const (
 	queryCost                 = 512                // octets that answering nothing counts
 	patternCost               = 16 << 10           // and searching by pattern, which looks at every value
 	forwardCost               = 2 << 10            // and each holder that is made to answer
-	pushRate, pushBurst       = 512 << 10, 8 << 20 // octets of index messages taken from one peer
+	pushRate, pushBurst       = 256 << 10, 4 << 20 // octets of index messages taken from one peer
 	publishRate, publishBurst = 100, 1000          // advertisements taken unasked from one peer
 )
 

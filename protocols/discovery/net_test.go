@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,7 +31,7 @@ type peer struct {
 	res   *resolver.Service
 	disc  *discovery.Service
 	store *store.Scope
-	heard []*advertisements.Route // given to Learn
+	heard atomic.Int64 // routes given to Learn
 	undo  []func()
 }
 
@@ -107,7 +108,7 @@ func newPeer(net *memory.Network, name string, set setup) (*peer, error) {
 	}
 	cfg := discovery.Config{
 		Resolver: p.res, Store: p.store, Self: func() *advertisements.Peer { return p.adv },
-		Learn: func(r *advertisements.Route) { p.heard = append(p.heard, r); router.Learn(r) },
+		Learn: func(r *advertisements.Route) { p.heard.Add(1); router.Learn(r) },
 	}
 	if set.config != nil {
 		set.config(&cfg)
@@ -118,6 +119,9 @@ func newPeer(net *memory.Network, name string, set setup) (*peer, error) {
 	p.undo = append(p.undo, func() { _ = p.disc.Close() })
 	return p, p.disc.Publish(context.Background(), p.adv, discovery.Lifetime{Local: discovery.Forever})
 }
+
+// routes returns how many routes were learned since the last call.
+func (p *peer) routes() int64 { return p.heard.Swap(0) }
 
 // stop closes everything, last first.
 func (p *peer) stop() {

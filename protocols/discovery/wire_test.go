@@ -333,10 +333,10 @@ func documents(tb testing.TB) (all []string) {
 
 // Every document cut anywhere is refused, and nothing panics.
 func TestCutDocuments(t *testing.T) {
-	for _, doc := range documents(t) {
-		if len(doc) > 4000 {
-			doc = doc[:0] // the long answer is like the others
-		}
+	for _, file := range []string{
+		"pdp-01-wildcard-query.jxm", "pdp-02-response-wildcard.jxm", "pdp-06-remote-publish-propagated.jxm", "srdi-04-delete.jxm",
+	} {
+		doc := recorded(t, file).body
 		end := strings.LastIndexByte(doc, '>')
 		for i := 0; i < end; i++ {
 			for _, d := range []xmldoc.Document{&query{}, &response{}, &push{}} {

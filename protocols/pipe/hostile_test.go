@@ -257,6 +257,7 @@ func TestAnsweringTable(t *testing.T) {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Second)
+				synctest.Wait()
 				want(t, "heard", heard, q.want)
 			})
 		})

@@ -314,3 +314,10 @@ func (s *Service) proven(x endpoint.Incoming, from id.Peer) bool {
 	}
 	return x.Link.Proven() && x.Link.Peer() == from
 }
+
+// takeOwn takes a message of this peer itself; it waits for room. It reports
+// false if ctx ended or the input was closed before.
+func (in *Input) takeOwn(ctx context.Context, msg *message.Message) bool {
+	m := Message{Message: msg.Clone(), From: in.s.self, Proven: true}
+	return !in.admit(m) || in.q.putBlock(ctx, m)
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -212,7 +211,7 @@ func (o *Output) sendTo(ctx context.Context, p id.Peer, msg *message.Message) er
 		return s.scope.Send(ctx, p, pipeService, o.param, msg)
 	}
 	for {
-		short := &patience{Context: ctx, d: reachWait}
+		short := patient(ctx, reachWait)
 		err := s.scope.Send(short, p, pipeService, o.param, msg)
 		short.stop()
 		// If it took too long only because the link is busy there is a peer that
@@ -221,52 +220,6 @@ func (o *Output) sendTo(ctx context.Context, p id.Peer, msg *message.Message) er
 			return err
 		}
 	}
-}
-
-// patience is a context that ends some time after somebody began to wait for
-// its end: mostly nobody does, and then it costs no timer.
-type patience struct {
-	context.Context
-	d time.Duration
-
-	mu     sync.Mutex
-	ctx    context.Context
-	cancel context.CancelFunc
-}
-
-// Done implements [context.Context].
-func (p *patience) Done() <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ctx == nil {
-		p.ctx, p.cancel = context.WithTimeout(p.Context, p.d)
-	}
-	return p.ctx.Done()
-}
-
-// Err implements [context.Context].
-func (p *patience) Err() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ctx == nil {
-		return p.Context.Err()
-	}
-	return p.ctx.Err()
-}
-
-// stop frees what Done has made.
-func (p *patience) stop() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.cancel != nil {
-		p.cancel()
-	}
-}
-
-// takeOwn takes a message of this peer itself; it waits for room.
-func (in *Input) takeOwn(ctx context.Context, msg *message.Message) bool {
-	m := Message{Message: msg.Clone(), From: in.s.self, Proven: true}
-	return !in.admit(m) || in.q.putBlock(ctx, m)
 }
 
 // bind finds a peer for the output; one of several callers does it for all.

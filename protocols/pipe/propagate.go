@@ -198,7 +198,7 @@ func (s *Service) give(ctx context.Context, p id.Peer, stamped *message.Message)
 	if slow {
 		return false
 	}
-	short := &patience{Context: ctx, d: relayWait}
+	short := patient(ctx, relayWait)
 	defer short.stop()
 	err := s.rdv.Give(short, p, stamped)
 	if err == nil {

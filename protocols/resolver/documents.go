@@ -97,5 +97,7 @@ func mapID(m *xmldoc.Mapper, v *int32) {
 		m.Fail(errID)
 		return
 	}
-	*v = int32(n)
+	if m.Reading() {
+		*v = int32(n)
+	}
 }

@@ -267,6 +267,11 @@ func (s *Service) ForwardQuery(ctx context.Context, q *RawQuery, to []id.Peer) (
 	if f.HC > maxHC {
 		return 0, nil
 	}
+	msg, err := s.message("ORes", &f)
+	if err != nil {
+		s.log.Debug("a query to be forwarded cannot be printed", "error", err)
+		return 0, nil
+	}
 	errs := make([]error, len(to))
 	var sending sync.WaitGroup
 	for i, p := range to {
@@ -277,7 +282,7 @@ func (s *Service) ForwardQuery(ctx context.Context, q *RawQuery, to []id.Peer) (
 		sending.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 			defer cancel()
-			errs[i] = s.send(ctx, p, "ORes", &f)
+			errs[i] = s.scope.Send(ctx, p, id.ClassResolver.String(), s.param+"ORes", msg)
 		})
 	}
 	sending.Wait()

@@ -29,10 +29,7 @@ import (
 	"github.com/juxta-p2p/juxta/shell/interp"
 )
 
-func TestMain(m *testing.M) {
-	time.Local = time.UTC // peerinfo shows a clock
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var update = flag.Bool("update", false, "write what the shells print into testdata")
 
@@ -50,7 +47,7 @@ var update = flag.Bool("update", false, "write what the shells print into testda
 // All other lines are output: of the shell of the command, then, behind the
 // name, of the other shells. Status other than 0 stands in brackets. IDs are
 // replaced by the name of the peer, or by their kind and the order in which they
-// appear.
+// appear, times by <time> and <clock>.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) < 5 {
@@ -253,6 +250,9 @@ var (
 	longID  = regexp.MustCompile(`urn:jxta:(uuid|cbid)-[0-9A-F]+`)
 	keyID   = regexp.MustCompile(`(uuid|cbid)-[0-9A-F]{40,}`)
 	shortID = regexp.MustCompile(`\b[0-9A-F]{8}\b`)
+	spans   = regexp.MustCompile(`\b(\d+d)?(\d+h)?(\d+m)?(\d+(\.\d+)?(ms|µs|s)|\b\d+m)\b`)
+	seconds = regexp.MustCompile(`"(uptime|trip|expires|left|renewal|age)":[0-9.]+`)
+	clocks  = regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\dZ?`)
 )
 
 // tidy replaces IDs by names.
@@ -276,6 +276,9 @@ func (p *player) tidy(text string) string {
 		}
 		return "<id>"
 	})
+	text = spans.ReplaceAllString(text, "<time>")
+	text = seconds.ReplaceAllString(text, `"$1":<time>`)
+	text = clocks.ReplaceAllString(text, "<clock>")
 	return shortID.ReplaceAllStringFunc(text, func(s string) string {
 		if name, ok := p.ids[s]; ok {
 			return name

@@ -242,13 +242,19 @@ func TestTimeoutAndInterrupt(t *testing.T) {
 		if s.Interrupt() {
 			t.Error("Interrupt found something to end")
 		}
+		if status := s.Run(t.Context(), "wait"); status != StatusInterrupted {
+			t.Errorf("interrupted just before: status %d", status)
+		}
+		errs.take()
+		s.Interrupt()
+		time.Sleep(interruptHolds)
 		go func() {
 			time.Sleep(time.Minute)
 			if !s.Interrupt() {
 				t.Error("Interrupt found nothing to end")
 			}
 		}()
-		if status := s.Run(t.Context(), "wait | wait; echo never"); status != StatusInterrupted || time.Since(start) != 150*time.Second {
+		if status := s.Run(t.Context(), "wait | wait; echo never"); status != StatusInterrupted || time.Since(start) != 150*time.Second+interruptHolds {
 			t.Errorf("status %d after %v", status, time.Since(start))
 		}
 		if e := errs.take(); e != "# wait - interrupted\n" {

@@ -1,5 +1,7 @@
 package interp
 
+import "time"
+
 const (
 	// streamItems is how many results wait between two commands of a pipeline
 	// before the writer has to wait for the reader.
@@ -8,6 +10,10 @@ const (
 	// maxTableRows is how many rows a table collects to find the widths of its
 	// columns before it is printed; the rest follows as a further table.
 	maxTableRows = 1000
+
+	// interruptHolds is how long Ctrl-C holds for a line that is about to run: it
+	// may be pressed between Enter and the start of the command.
+	interruptHolds = 500 * time.Millisecond
 
 	// HistoryLines is how many lines the history keeps, in memory and on disk.
 	HistoryLines = 1000

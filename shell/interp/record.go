@@ -49,7 +49,7 @@ func (r Record) MarshalJSON() ([]byte, error) {
 		v := f.Value
 		switch x := v.(type) {
 		case time.Duration:
-			v = x.Round(time.Millisecond).Seconds()
+			v = float64(x.Milliseconds()) / 1000 // Seconds would print as 14.850999999999999
 		case time.Time:
 			v = nil
 			if !x.IsZero() {

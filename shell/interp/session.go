@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/juxta-p2p/juxta/shell/lang"
 )
@@ -45,6 +46,7 @@ type Session struct {
 
 	mu      sync.Mutex
 	running context.CancelCauseFunc // ends the commands that run now
+	early   time.Time               // when Interrupt found nothing to end
 	status  int
 	failed  int // last status other than 0
 	exit    bool
@@ -99,11 +101,13 @@ func (s *Session) Exit(status int) {
 }
 
 // Interrupt ends the running commands as Ctrl-C does, and reports whether there
-// were any.
+// were any. If there were none, it ends the text that Run gets next, should that
+// be a moment later: the user meant the line just entered.
 func (s *Session) Interrupt() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.running == nil {
+		s.early = time.Now()
 		return false
 	}
 	s.running(errInterrupted)
@@ -120,6 +124,11 @@ func (s *Session) Run(ctx context.Context, src string) int {
 		s.setStatus(e.Status)
 		return e.Status
 	}
+	if s.interruptedEarly() {
+		s.Report("shell", classify(errInterrupted))
+		s.setStatus(StatusInterrupted)
+		return StatusInterrupted
+	}
 	for _, p := range script {
 		status := s.pipeline(ctx, p)
 		s.setStatus(status)
@@ -128,6 +137,15 @@ func (s *Session) Run(ctx context.Context, src string) int {
 		}
 	}
 	return s.Status()
+}
+
+// interruptedEarly reports whether Interrupt came just before Run.
+func (s *Session) interruptedEarly() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	early := !s.early.IsZero() && time.Since(s.early) < interruptHolds
+	s.early = time.Time{}
+	return early
 }
 
 // Incomplete reports whether a text wants further lines.

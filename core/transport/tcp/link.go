@@ -66,10 +66,14 @@ func (t *Transport) handshake(ctx context.Context, c net.Conn, target endpoint.A
 	if !l.dialed {
 		mine.Dest = endpoint.Address{Protocol: Protocol, Host: c.RemoteAddr().String(), Service: mark, Param: "1"}
 	}
-	if _, err := c.Write(mine.AppendTo(nil)); err != nil {
+	_, err := c.Write(mine.AppendTo(nil))
+	if err != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("sending the welcome: %w", reason(err))
 	}
-	theirs, err := framing.ReadWelcome(l.br)
+	var theirs framing.Welcome
+	if err == nil {
+		theirs, err = framing.ReadWelcome(l.br)
+	}
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, context.Cause(ctx)

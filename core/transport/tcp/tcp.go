@@ -373,6 +373,9 @@ func (t *Transport) Dial(ctx context.Context, addr endpoint.Address) (endpoint.L
 	fail := func(p endpoint.Phase, err error) (endpoint.Link, error) {
 		return nil, &endpoint.DialError{Addr: addr, Phase: p, Err: err}
 	}
+	if t.ctx.Err() != nil {
+		return fail(endpoint.PhaseConnect, endpoint.ErrClosed)
+	}
 	if addr.Protocol != Protocol {
 		return fail(endpoint.PhaseAddress, endpoint.ErrNoTransport)
 	}

@@ -148,11 +148,18 @@ func testCloseIsToldAfterMessages(t *testing.T, cfg Config) {
 // testCloseWhileSending: whoever sends when a link is closed, from either side,
 // gets an error and does not hang, even if nobody reads.
 func testCloseWhileSending(t *testing.T, cfg Config) {
-	for _, side := range []string{"sender closes", "receiver closes"} {
+	for _, side := range []string{"sender closes", "receiver closes", "receiver closes, sender busy"} {
 		t.Run(side, func(t *testing.T) {
 			var once sync.Once
 			reached, gate := make(chan struct{}), make(chan struct{})
-			a := start(t, cfg)
+			busy := make(chan struct{})
+			a := start(t, cfg, func(s *station) {
+				s.onReceive = func(endpoint.Link, []byte) error {
+					close(busy)
+					<-gate
+					return nil
+				}
+			})
 			b := start(t, cfg, func(s *station) {
 				s.onReceive = func(endpoint.Link, []byte) error {
 					once.Do(func() { close(reached) })
@@ -162,6 +169,10 @@ func testCloseWhileSending(t *testing.T, cfg Config) {
 			})
 			ab := a.dial(b)
 			ba := b.link(1)
+			if side == "receiver closes, sender busy" { // and does not read of it
+				send(t, ba, encode(t, "b", 1, 1))
+				within(t, busy, "a message")
+			}
 			body := encode(t, "a", 1, 64<<10)
 			var wg sync.WaitGroup
 			for range 4 {

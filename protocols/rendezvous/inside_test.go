@@ -1,0 +1,144 @@
+package rendezvous
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/message"
+	"github.com/juxta-p2p/juxta/core/xmldoc"
+)
+
+// TestHeadersInRecordings: every propagation header that JXSE 2.5 peers sent is
+// read and means the same when it is printed again.
+func TestHeadersInRecordings(t *testing.T) {
+	var files []string
+	for _, pattern := range []string{"*.jxm", "*.dgram"} {
+		f, err := filepath.Glob("../../core/message/testdata/services/" + pattern)
+		if err != nil || len(f) == 0 {
+			t.Fatal(pattern, err)
+		}
+		files = append(files, f...)
+	}
+	count := 0
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := message.Decode(b[bytes.Index(b, []byte("jxmg")):])
+		if err != nil {
+			t.Fatal(f, err)
+		}
+		for e := range m.All() {
+			if !strings.HasPrefix(e.Name, elemPropagate) {
+				continue
+			}
+			count++
+			h, err := readHeader(e.Body)
+			if err != nil {
+				t.Errorf("%s: %v", f, err)
+				continue
+			}
+			if h.TTL < 1 || h.TTL > MaxTTL || len(h.Path) == 0 || h.Service == "" {
+				t.Errorf("%s: %+v", f, h)
+			}
+			doc, err := h.print()
+			if err != nil {
+				t.Errorf("%s: %v", f, err)
+				continue
+			}
+			was, err1 := xmldoc.ParseNode(e.Body)
+			is, err2 := xmldoc.ParseNode(doc)
+			if err1 != nil || err2 != nil || !was.Equal(is) {
+				t.Errorf("%s: printed as %s", f, doc)
+			}
+		}
+	}
+	if count != 26 {
+		t.Errorf("%d headers found", count)
+	}
+}
+
+// TestRoomForClients: so many in all, and so many from one place, which this
+// machine itself is not.
+func TestRoomForClients(t *testing.T) {
+	s := &Service{cfg: Config{MaxClients: 3 * maxClientsPerHost}, clients: map[id.Peer]*client{}}
+	add := func(n int, origin string, left time.Duration) {
+		for range n {
+			s.clients[id.NewPeer(id.NetGroup)] = &client{origin: origin, until: time.Now().Add(left)}
+		}
+	}
+	room := func(want string) {
+		t.Helper()
+		if got := fmt.Sprint(s.room("192.0.2.1"), s.room("192.0.2.2"), s.room("127.0.0.1"), s.room("")); got != want {
+			t.Errorf("room for one more: %s, want %s", got, want)
+		}
+	}
+	add(maxClientsPerHost-1, "192.0.2.1", time.Hour)
+	room("true true true true")
+	add(1, "192.0.2.1", time.Hour)
+	room("false true true true")
+	add(2*maxClientsPerHost-1, "127.0.0.1", time.Hour)
+	add(5, "192.0.2.2", 0) // their leases are over
+	room("false true true true")
+	add(1, "", time.Hour)
+	room("false false false false")
+}
+
+// TestRateOfNeighbours: a burst, then so many a second, each for himself.
+func TestRateOfNeighbours(t *testing.T) {
+	var s sources
+	now := time.Unix(1e9, 0)
+	ann, bob := id.NewPeer(id.NetGroup), id.NewPeer(id.NetGroup)
+	count := func(p id.Peer, n int) (ok int) {
+		for range n {
+			if s.allow(p, now) {
+				ok++
+			}
+		}
+		return ok
+	}
+	if n := count(ann, 2*sourceBurst); n != sourceBurst {
+		t.Errorf("%d at once", n)
+	}
+	if n := count(bob, 10); n != 10 {
+		t.Errorf("%d of another", n)
+	}
+	now = now.Add(time.Second)
+	if n := count(ann, 2*sourceBurst); n != sourceRate {
+		t.Errorf("%d after a second", n)
+	}
+	for range 2 * maxSources {
+		s.allow(id.NewPeer(id.NetGroup), now)
+	}
+	if len(s.buckets) > maxSources {
+		t.Errorf("%d neighbours are remembered", len(s.buckets))
+	}
+}
+
+// TestRememberedIDs: as many as the limit says, the oldest goes first.
+func TestRememberedIDs(t *testing.T) {
+	s := seen{limit: 3}
+	for _, text := range []string{"1", "2", "3", "4"} {
+		if !s.add(text) {
+			t.Errorf("%s is not new", text)
+		}
+	}
+	for _, c := range []struct {
+		text string
+		want bool
+	}{{"4", false}, {"3", false}, {"2", false}, {"1", true}} {
+		if got := s.add(c.text); got != c.want {
+			t.Errorf("%s: new %v, want %v", c.text, got, c.want)
+		}
+	}
+	if len(s.set) != 3 {
+		t.Errorf("%d are remembered", len(s.set))
+	}
+}
