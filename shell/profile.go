@@ -32,11 +32,13 @@ func defaultHome() (string, error) {
 	return filepath.Join(dir, "juxta"), nil
 }
 
-// userName is the default name of a peer: that of the user, or of the machine.
+// userName is the default name of a peer: that of the user, or of the machine if
+// there is a user of that name on many machines.
 func userName() string {
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		name := u.Username[strings.LastIndexAny(u.Username, `\/`)+1:]
-		if name != "" {
+	if u, err := user.Current(); err == nil {
+		switch name := u.Username[strings.LastIndexAny(u.Username, `\/`)+1:]; strings.ToLower(name) {
+		case "", "root", "admin", "administrator", "user", "pi", "ubuntu":
+		default:
 			return name
 		}
 	}

@@ -100,6 +100,41 @@ func TestInteractive(t *testing.T) {
 	}
 }
 
+// TestTwoNewcomersTalk is what two people do first.
+func TestTwoNewcomersTalk(t *testing.T) {
+	t.Parallel()
+	ann := sit(t, filepath.Join(t.TempDir(), "juxta"), quiet("--role", "rendezvous")...)
+	_, address, ok := strings.Cut(ann.Text(), "listening on ")
+	if !ok {
+		t.Fatal(ann.Text())
+	}
+	address, _, _ = strings.Cut(address, "\n")
+	address, _, _ = strings.Cut(address, " ")
+	bob := sit(t, filepath.Join(t.TempDir(), "juxta"), quiet("--name", "bob", "--seed", address)...)
+	ann.Type("echo half a")
+	has(ann, "echo half a")
+	bob.Type("talk ann hello, it's me\r")
+	has(ann, "\n# talk - bob to ann> hello, it's me\nJXTA> echo half a")
+	ann.Type(" line\r")
+	has(ann, "\nhalf a line\n")
+	ready(ann)
+	ann.Type("talk bob\r")
+	has(ann, "\nann to bob>")
+	ann.Type("hello bob\r")
+	has(bob, "# talk - ann to bob> hello bob\nJXTA>")
+	bob.Type("talk ann bye\r")
+	has(ann, "# talk - bob to ann> bye\nann to bob>")
+	ann.Type(".\r")
+	has(ann, "ann to bob> .\nJXTA>")
+	for _, s := range []*terminaltest.Session{ann, bob} {
+		ready(s)
+		s.Type("exit\r")
+		if status := s.Wait(); status != 0 {
+			t.Errorf("status %d\n%s", status, s.Text())
+		}
+	}
+}
+
 func TestSignals(t *testing.T) {
 	t.Parallel()
 	s := sit(t, filepath.Join(t.TempDir(), "juxta"), quiet()...)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
@@ -108,11 +109,9 @@ func TestCloseAcrossTransports(t *testing.T) {
 		if _, err := c.Scope(id.NetGroup).Handle("x", "", func(context.Context, endpoint.Incoming) { <-gate }); err != nil {
 			t.Fatal(err)
 		}
-		l, err := c.Dial(t.Context(), endpoint.MustParseAddress("mem://a2"))
-		if err != nil {
+		if _, err := c.Dial(t.Context(), endpoint.MustParseAddress("mem://a2")); err != nil {
 			t.Fatal(err)
 		}
-		_ = l
 		back := a.LinkTo(c.Peer())
 		if _, err := a.Scope(id.NetGroup).Handle("x", "", func(context.Context, endpoint.Incoming) {
 			for { // until the link is closed, whatever the handler's context says
@@ -127,8 +126,12 @@ func TestCloseAcrossTransports(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait() // the handler waits for c, who takes nothing
+		start := time.Now()
 		if err := a.Close(); err != nil {
 			t.Error(err)
+		}
+		if got := time.Since(start); got != 0 {
+			t.Errorf("Close took %v", got)
 		}
 		close(gate)
 	})

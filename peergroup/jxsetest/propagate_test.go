@@ -14,9 +14,14 @@ import (
 // quiet is how long nothing must come before a propagate pipe counts as empty.
 const quiet = 300 * time.Millisecond
 
-// window is how many messages of a propagate pipe are under way: JXSE queues 50
+// window is how many messages of a propagate pipe are under way: JXSE queues 20
 // for a connection and drops what is beyond, also when it is the sender.
-const window = 40
+const window = 16
+
+var (
+	throughJava = course{typ: advertisements.Propagate, window: window, shuffled: true}
+	throughGo   = course{typ: advertisements.Propagate, window: window}
+)
 
 // hear has a Java peer send to a propagate pipe until something arrives: from
 // then on the rendezvous knows of the listener.
@@ -66,8 +71,8 @@ func TestPropagateAtJavaRendezvous(t *testing.T) {
 	ge := startGo(t, peergroup.Config{Name: "ge"}, jr.addr)
 	connected(t, ge)
 	je.Do("waitrdv")
-	javaToGo(t, je, ge, advertisements.Propagate, window)
-	goToJava(t, ge, je, advertisements.Propagate, window)
+	javaToGo(t, je, ge, throughJava)
+	goToJava(t, ge, je, throughJava)
 }
 
 // TestPropagateAtGoRendezvous: the same with a Juxta rendezvous between them.
@@ -78,8 +83,8 @@ func TestPropagateAtGoRendezvous(t *testing.T) {
 	ge := startGo(t, peergroup.Config{Name: "ge"}, address(gr))
 	connected(t, ge)
 	je.Do("waitrdv")
-	javaToGo(t, je, ge, advertisements.Propagate, window)
-	goToJava(t, ge, je, advertisements.Propagate, window)
+	javaToGo(t, je, ge, throughGo)
+	goToJava(t, ge, je, throughGo)
 	if st := gr.Net().Pipes().Stats(); st.RelayDroppedFull+st.RelayDroppedSlow+st.WireDuplicates != 0 {
 		t.Errorf("the rendezvous: %+v", st)
 	}

@@ -16,7 +16,7 @@ func TestManyInputsAreAnnouncedToTheNextRendezvous(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := memory.New(memory.Config{Latency: time.Millisecond})
 		r, e := network(t, net, "e")
-		const count = 1200 // more than one message takes
+		const count = 600 // more than one message takes
 		var last *pipe.Input
 		for i := range count {
 			last = e[0].listen(unicast(fmt.Sprint("pipe ", i)))

@@ -243,6 +243,9 @@ func (s *Service) Close() {
 			in.end(fmt.Errorf("pipe: service: %w", ErrClosed))
 		}
 		s.announce(ctx, ins, 0)
+		for _, in := range ins {
+			in.dismiss(ctx)
+		}
 		cancel()
 		for _, f := range s.undo {
 			f()

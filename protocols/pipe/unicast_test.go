@@ -95,6 +95,7 @@ func TestOutputMovesToAnotherPeer(t *testing.T) {
 		"killed":  func(n *node, _ *pipe.Input) { n.kill() },
 		"stopped": func(n *node, _ *pipe.Input) { n.stop() },
 		"closed":  func(_ *node, in *pipe.Input) { in.Close() },
+		"left":    func(n *node, _ *pipe.Input) { n.pipes.Close() }, // the group, not the network
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,11 +66,18 @@ func shape(m *message.Message) string {
 // foreign is a peer without a rendezvous service, whose lease messages the test
 // writes and reads.
 type foreign struct {
-	t   *testing.T
-	id  id.Peer
-	ep  *endpoint.Endpoint
-	got []*message.Message
-	at  []time.Time
+	t  *testing.T
+	id id.Peer
+	ep *endpoint.Endpoint
+
+	mu  sync.Mutex
+	got []heard
+}
+
+// heard is a lease message and when it came.
+type heard struct {
+	*message.Message
+	at time.Time
 }
 
 func newForeign(t *testing.T, net *memory.Network, name string, peer id.Peer) *foreign {
@@ -89,15 +97,23 @@ func newForeign(t *testing.T, net *memory.Network, name string, peer id.Peer) *f
 	if err != nil {
 		t.Fatal(err)
 	}
-	// One endpoint reads one link at a time; tests look only after settle.
 	_, err = scope.Handle(id.ClassRendezvous.String(), id.NetGroup.Unique(), func(_ context.Context, in endpoint.Incoming) {
-		f.got, f.at = append(f.got, in.Message), append(f.at, time.Now())
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.got = append(f.got, heard{in.Message, time.Now()})
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close(); _ = f.ep.Close() })
 	return f
+}
+
+// heard returns the lease messages that came so far.
+func (f *foreign) heard() []heard {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.got)
 }
 
 // say sends a lease message through the router, as replies go.
@@ -137,15 +153,14 @@ func TestRecordedEdgeGetsItsLease(t *testing.T) {
 		}
 		settle()
 		want := recorded(t, "rvp-08-lease-granted.jxm")
-		if len(e.got) != 1 || shape(e.got[0]) != shape(want) {
-			t.Fatalf("answered %v, want %s", e.got, shape(want))
+		got := e.heard()
+		if len(got) != 1 || shape(got[0].Message) != shape(want) {
+			t.Fatalf("answered %v, want %s", got, shape(want))
 		}
-		for _, name := range []string{"ConnectedLease"} {
-			if got := e.got[0].Text(message.Platform, name); got != want.Text(message.Platform, name) {
-				t.Errorf("%s is %s", name, got)
-			}
+		if got := got[0].Text(message.Platform, "ConnectedLease"); got != want.Text(message.Platform, "ConnectedLease") {
+			t.Errorf("ConnectedLease is %s", got)
 		}
-		if got := e.got[0].Text(message.Platform, "ConnectedPeer"); got != r.id.String() {
+		if got := got[0].Text(message.Platform, "ConnectedPeer"); got != r.id.String() {
 			t.Errorf("ConnectedPeer is %s", got)
 		}
 		if c := r.rdv.Clients(); len(c) != 1 || c[0].Peer != edge1 || c[0].Name != "E1" || c[0].Left > 20*time.Minute || c[0].Left < 19*time.Minute {
@@ -155,7 +170,7 @@ func TestRecordedEdgeGetsItsLease(t *testing.T) {
 		if r.rdv.HasClient(edge1) {
 			t.Error("the goodbye was not heard")
 		}
-		if len(e.got) != 1 {
+		if len(e.heard()) != 1 {
 			t.Error("the goodbye was answered")
 		}
 	})
@@ -170,10 +185,11 @@ func TestRecordedRendezvousGrants(t *testing.T) {
 		r := newForeign(t, net, "r", rdv1)
 		e := newNode(t, net, "e", nodeConfig{seeds: []string{"r"}})
 		settle()
-		if want := recorded(t, "rvp-07-lease-request.jxm"); len(r.got) != 1 || shape(r.got[0]) != shape(want) {
-			t.Fatalf("asked with %v, want %s", r.got, shape(want))
+		got := r.heard()
+		if want := recorded(t, "rvp-07-lease-request.jxm"); len(got) != 1 || shape(got[0].Message) != shape(want) {
+			t.Fatalf("asked with %v, want %s", got, shape(want))
 		}
-		doc, _ := r.got[0].Get(message.Platform, "Connect")
+		doc, _ := got[0].Get(message.Platform, "Connect")
 		var adv advertisements.Peer
 		if err := xmldoc.Unmarshal(doc.Body, &adv); err != nil || adv.ID != e.id || adv.Group != id.NetGroup {
 			t.Errorf("asked for %+v, %v", adv, err)
@@ -186,8 +202,9 @@ func TestRecordedRendezvousGrants(t *testing.T) {
 		}
 		time.Sleep(15 * time.Minute)
 		settle()
-		if len(r.got) != 2 || shape(r.got[1]) != shape(r.got[0]) || r.at[1].Sub(start).Round(time.Second) != 15*time.Minute {
-			t.Fatalf("%d requests, the last after %v", len(r.got), r.at[len(r.at)-1].Sub(start))
+		got = r.heard()
+		if last := got[len(got)-1]; len(got) != 2 || shape(last.Message) != shape(got[0].Message) || last.at.Sub(start).Round(time.Second) != 15*time.Minute {
+			t.Fatalf("%d requests, the last after %v", len(got), last.at.Sub(start))
 		}
 		time.Sleep(5*time.Minute - time.Second)
 		if _, ok := e.rdv.Lease(); !ok {
@@ -294,7 +311,7 @@ func TestOneLeaseIsEnough(t *testing.T) {
 		}
 		e := newNode(t, net, "e", nodeConfig{seeds: seeds})
 		settle()
-		asked := slices.DeleteFunc(slices.Clone(all), func(f *foreign) bool { return len(f.got) == 0 })
+		asked := slices.DeleteFunc(slices.Clone(all), func(f *foreign) bool { return len(f.heard()) == 0 })
 		if len(asked) != 3 {
 			t.Fatalf("%d of five seeds were asked at first", len(asked))
 		}
@@ -441,9 +458,12 @@ func TestReceivingPropagatedMessages(t *testing.T) {
 		x.dial("r")
 		e.dial("r")
 		e.say(r.id, recorded(t, "rvp-07-lease-request.jxm"))
+		var mu sync.Mutex
 		var ttls []string
 		_, err := r.ep.Scope(id.NetGroup).Handle("hops", "", func(_ context.Context, in endpoint.Incoming) {
 			ttl, _ := headerOf(t, in.Message)
+			mu.Lock()
+			defer mu.Unlock()
 			ttls = append(ttls, ttl)
 		})
 		if err != nil {
@@ -467,6 +487,8 @@ func TestReceivingPropagatedMessages(t *testing.T) {
 		give(x, message.XML(message.Platform, "RendezVousPropagatejxta-NetGroup", []byte("<TTL>")))
 		give(x, header("17", 5, "hops", "", slices.Repeat([]id.Peer{x.id}, 201)...))
 		give(x, message.Text(message.Platform, "RendezVousPropagatejxta-WorldGroup", ""))
+		mu.Lock()
+		defer mu.Unlock()
 		if got := fmt.Sprint(ttls); got != "[3 2 200]" {
 			t.Errorf("delivered with TTL %s", got)
 		}

@@ -60,7 +60,7 @@ func TestHeadersInRecordings(t *testing.T) {
 			}
 		}
 	}
-	if count != 26 {
+	if count != 25 {
 		t.Errorf("%d headers found", count)
 	}
 }

@@ -37,7 +37,9 @@ func (q *RawQuery) Map(m *xmldoc.Mapper) {
 	mapID(m, &q.ID)
 	hc := int64(q.HC)
 	m.OptionalInt("HC", &hc)
-	q.HC = int(hc)
+	if m.Reading() {
+		q.HC = int(hc)
+	}
 	m.Value("SrcPeerID", &q.Source)
 	has := q.Route != nil
 	m.OptionalElement("SrcPeerRoute", &has, func(m *xmldoc.Mapper) {

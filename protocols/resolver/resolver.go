@@ -374,7 +374,9 @@ func (s *Service) message(suffix string, d xmldoc.Document) (*message.Message, e
 		return message.New(message.XML(message.Platform, s.param+suffix, doc)), nil
 	}
 	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
+	w := packers.Get().(*gzip.Writer)
+	defer packers.Put(w)
+	w.Reset(&b)
 	if _, err := w.Write(doc); err != nil {
 		return nil, err
 	}
@@ -383,6 +385,10 @@ func (s *Service) message(suffix string, d xmldoc.Document) (*message.Message, e
 	}
 	return message.New(message.Element{Namespace: message.Platform, Name: s.param + suffix, Type: message.TypeGzip, Body: b.Bytes()}), nil
 }
+
+// packers keeps compressors, each of which takes most of a megabyte: every pipe
+// that opens or closes sends an index message.
+var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 
 // unpack undoes gzip within bounds.
 func unpack(b []byte) ([]byte, error) {

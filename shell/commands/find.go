@@ -143,7 +143,7 @@ func listOptions(what string) []interp.Option {
 		{Letter: "v", Name: "value", Value: "VALUE", Help: "… is this; * stands for any text"},
 		{Letter: "l", Name: "long", Help: "all fields, whole IDs"},
 		{Letter: "q", Name: "quiet", Help: "only the IDs of " + what},
-		{Letter: "f", Name: "flush", Help: "forget those of others that are in the cache"},
+		{Letter: "f", Name: "flush", Help: "forget all that are in the cache, but for this peer itself"},
 	}
 }
 

@@ -41,7 +41,7 @@ func publishCommand(h *Host) *interp.Command {
 				return interp.Because(err, "cannot publish it")
 			}
 			pushed := 0
-			if c.Flag("r") {
+			if c.Flag("r") || c.Name == "remotepublish" {
 				if pushed, err = d.PublishRemote(ctx, adv, discovery.Lifetime{Remote: life}); err != nil {
 					return interp.Because(err, "published here, but not pushed")
 				}

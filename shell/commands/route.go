@@ -2,6 +2,8 @@ package commands
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/protocols/routing"
@@ -26,7 +28,9 @@ func routeCommand(h *Host) *interp.Command {
 			{Line: "route connect peer0", Text: "opens a link, which tells whether the peer can be reached"}},
 		Run: func(ctx context.Context, c *interp.Call) error {
 			if len(c.Args) == 0 {
-				for _, r := range h.peer.Router().Routes() {
+				all := h.peer.Router().Routes()
+				slices.SortFunc(all, func(a, b routing.Info) int { return strings.Compare(a.Peer.String(), b.Peer.String()) })
+				for _, r := range all {
 					c.Row(routeFields(r)...)
 				}
 				return nil

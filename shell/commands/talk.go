@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -175,7 +176,11 @@ func (h *Host) talk(ctx context.Context, c *interp.Call, wait time.Duration) err
 	if c.Session.ReadLine == nil {
 		return interp.Usagef("talk wants a text here").Try("talk %s TEXT", user)
 	}
-	c.Notice("you talk to %s; a single dot ends", user)
+	with := user
+	if p := out.Peer(); !p.IsZero() {
+		with = fmt.Sprintf("%s (%s)", user, p.Short()) // there may be others of that name
+	}
+	c.Notice("you talk to %s; a single dot ends", with)
 	if !slices.Contains(h.loggedIn(), me) {
 		c.Notice("%s is not logged in, so no answers will be heard; talk -login %s", me, me)
 	}
@@ -214,6 +219,7 @@ func (h *Host) dialUser(ctx context.Context, user string, wait time.Duration) (*
 	}
 	answers := make(chan answer)
 	var tried []*advertisements.Pipe
+	var self *advertisements.Pipe // of the same name: the last that is meant
 	pending := 0
 	var out *pipe.Output
 	var failure error
@@ -235,6 +241,10 @@ func (h *Host) dialUser(ctx context.Context, user string, wait time.Duration) (*
 			if known || p.Name != talkName+user || len(tried) >= maxCandidates {
 				continue
 			}
+			if p.ID == h.ownPipe(g, user, p.Type).ID {
+				self = p
+				continue
+			}
 			tried = append(tried, p)
 			pending++
 			go func() { // waited for below
@@ -253,11 +263,15 @@ func (h *Host) dialUser(ctx context.Context, user string, wait time.Duration) (*
 	for _, r := range g.Discovery().Local(q) {
 		try(r)
 	}
+	search := wait
+	if self != nil {
+		search = min(wait, namesakeWait)
+	}
 	searching := make(chan struct{})
 	results := make(chan discovery.Result)
 	go func() { // waited for below
 		defer close(searching)
-		findOne(short, g, q, wait, func(r discovery.Result) bool {
+		findOne(short, g, q, search, func(r discovery.Result) bool {
 			select {
 			case results <- r:
 			case <-short.Done():
@@ -283,6 +297,8 @@ func (h *Host) dialUser(ctx context.Context, user string, wait time.Duration) (*
 		return out, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case self != nil:
+		return h.dial(ctx, self, wait)
 	case len(tried) == 0:
 		return nil, interp.NotFoundf("nobody called %q was found in %s", user, g.Name()).Try("talk -search lists who can be found")
 	case errors.Is(failure, pipe.ErrSecure):
@@ -291,5 +307,11 @@ func (h *Host) dialUser(ctx context.Context, user string, wait time.Duration) (*
 	return nil, interp.NotFoundf("%s is known, but does not answer", user)
 }
 
-// maxCandidates bounds the pipes of one name that are tried.
-const maxCandidates = 8
+const (
+	// maxCandidates bounds the pipes of one name that are tried.
+	maxCandidates = 8
+
+	// namesakeWait is how long others of the name are looked for before the user
+	// of that name at this peer is meant.
+	namesakeWait = 2 * time.Second
+)

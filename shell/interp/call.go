@@ -20,7 +20,8 @@ type Arg struct {
 type Call struct {
 	Session *Session
 	Command *Command
-	Args    []Arg // without options
+	Name    string // as it was called: the name of the command or one of its aliases
+	Args    []Arg  // without options
 
 	values map[string]string
 	assign string

@@ -285,7 +285,7 @@ func (s *Session) call(c *lang.Command) (*Call, *Error) {
 		return nil, e
 	}
 	values, rest, err := cmd.options(args[1:])
-	call := &Call{Session: s, Command: cmd, Args: rest, values: values, assign: c.Assign}
+	call := &Call{Session: s, Command: cmd, Name: name, Args: rest, values: values, assign: c.Assign}
 	switch {
 	case err != nil:
 	case len(rest) < cmd.MinArgs:

@@ -31,7 +31,6 @@ type link struct {
 
 	mu       sync.Mutex
 	in       []parcel
-	lastTime time.Time // when the last of in arrives
 	started  bool      // Opened has returned
 	running  bool      // deliver runs, or is over for good
 	closed   bool      // nothing more goes out, and nothing is delivered
@@ -66,7 +65,6 @@ func (l *link) Send(ctx context.Context, body []byte) error {
 		}
 		select {
 		case <-l.peer.space:
-		case <-l.peer.done:
 		case <-l.done:
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -99,12 +97,8 @@ func (l *link) put(body []byte) (bool, error) {
 	return true, nil
 }
 
-// add appends what comes, never to overtake what came before. l.mu is held.
+// add appends what comes; it does not overtake what came before. l.mu is held.
 func (l *link) add(x parcel) {
-	if x.at.Before(l.lastTime) {
-		x.at = l.lastTime
-	}
-	l.lastTime = x.at
 	l.in = append(l.in, x)
 	l.wake()
 }

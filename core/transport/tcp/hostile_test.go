@@ -285,11 +285,14 @@ func TestHandshakeLimits(t *testing.T) {
 		one := pipe(t, h, "192.0.2.0") // its address has eight already
 		one.endsAfter(start, 0)
 		honest := pipe(t, h, "198.51.100.1")
-		all[0].endsAfter(start, 0) // the oldest goes
+		other := pipe(t, h, "198.51.100.2")
+		all[0].endsAfter(start, 0) // the oldest go
+		all[1].endsAfter(start, 0)
+		other.welcome()
 		honest.welcome()
 		honest.write([]byte("JXTAHELLO tcp://h:1 tcp://h:2 " + them.String() + " 0 1.1\r\n"))
 		next(t, h.opened)
-		all[1].endsAfter(start, 10*time.Second)
+		all[2].endsAfter(start, 10*time.Second)
 		synctest.Wait()
 		h.t.mu.Lock()
 		defer h.t.mu.Unlock()

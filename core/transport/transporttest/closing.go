@@ -174,6 +174,10 @@ func testCloseWhileSending(t *testing.T, cfg Config) {
 				within(t, busy, "a message")
 			}
 			body := encode(t, "a", 1, 64<<10)
+			if err := fill(t, ab, func(int) []byte { return body }, nil); !errors.Is(err, errRefused) {
+				t.Errorf("Send: %v", err)
+			}
+			within(t, reached, "a message")
 			var wg sync.WaitGroup
 			for range 4 {
 				wg.Go(func() {
@@ -187,7 +191,7 @@ func testCloseWhileSending(t *testing.T, cfg Config) {
 					}
 				})
 			}
-			within(t, reached, "a message")
+			<-time.After(20 * time.Millisecond) // for them to wait; nothing tells that they do
 			if side == "sender closes" {
 				_ = ab.Close()
 			} else {
@@ -220,6 +224,28 @@ func testCloseInReceive(t *testing.T, cfg Config) {
 	b.messages(1)
 }
 
+// fill sends until Send waits, and then ends it by its context. It returns the
+// error of that, and counts in sent, if not nil, what was sent before.
+func fill(t *testing.T, l endpoint.Link, body func(n int) []byte, sent *int) error {
+	t.Helper()
+	octets := 0
+	for n := 0; octets <= flood; n++ {
+		b := body(n)
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, errRefused)
+		err := l.Send(ctx, b)
+		cancel()
+		if err != nil {
+			return err
+		}
+		octets += len(b)
+		if sent != nil {
+			*sent = n + 1
+		}
+	}
+	t.Fatalf("%d MiB sent to a receiver that takes nothing, and Send does not wait", flood>>20)
+	return nil
+}
+
 // testBackPressure: a receiver that takes nothing makes the sender wait, not
 // longer than its context, and nothing that was sent gets lost or doubled.
 func testBackPressure(t *testing.T, cfg Config) {
@@ -235,19 +261,9 @@ func testBackPressure(t *testing.T, cfg Config) {
 	ab := a.dial(b)
 	const size = 32 << 10
 	sent := 0
-	for ; ; sent++ {
-		if sent*size > flood {
-			t.Fatalf("%d MiB sent to a receiver that takes nothing, and Send does not wait", flood>>20)
-		}
-		ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, errRefused)
-		err := ab.Send(ctx, encode(t, "a", sent, size))
-		cancel()
-		if err != nil {
-			if !errors.Is(err, errRefused) {
-				t.Fatalf("a waiting Send ended with %v, want the cause of its context", err)
-			}
-			break
-		}
+	err := fill(t, ab, func(n int) []byte { return encode(t, "a", n, size) }, &sent)
+	if !errors.Is(err, errRefused) {
+		t.Fatalf("a waiting Send ended with %v, want the cause of its context", err)
 	}
 	// Others that wait go on when there is room, in any order among them.
 	const waiters = 5
