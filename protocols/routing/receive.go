@@ -14,16 +14,14 @@ import (
 
 // receive takes a routed message from a link: for this peer, or to pass on.
 func (r *Router) receive(_ context.Context, in endpoint.Incoming) {
-	h, ok := r.parse(in)
+	p, ok := r.parse(in)
 	if !ok {
 		r.stats.malformed.Add(1)
 		r.log.Debug("routed message without readable router document dropped", "from", in.From.Short())
 		return
 	}
-	src, ok1 := h.Src.Peer()
-	dest, ok2 := h.Dest.Peer()
-	last, ok3 := h.Last.Peer()
-	if !ok1 || !ok2 || !ok3 || (in.Link != nil && last != in.Link.Peer()) {
+	h, src, dest, last := &p.hdr, p.src, p.dest, p.last
+	if in.Link != nil && last != in.Link.Peer() {
 		r.stats.malformed.Add(1)
 		return
 	}
@@ -46,7 +44,7 @@ func (r *Router) receive(_ context.Context, in endpoint.Incoming) {
 
 // parse reads the router document, or recognises the last one of the link: all
 // messages of a conversation carry the same.
-func (r *Router) parse(in endpoint.Incoming) (*header, bool) {
+func (r *Router) parse(in endpoint.Incoming) (*parsed, bool) {
 	e, ok := in.Message.Get(message.Platform, elemHeader)
 	if !ok {
 		return nil, false
@@ -55,11 +53,17 @@ func (r *Router) parse(in endpoint.Incoming) (*header, bool) {
 	p := r.last[in.Link]
 	r.mu.Unlock()
 	if p != nil && bytes.Equal(p.text, e.Body) {
-		return &p.hdr, true
+		return p, true
 	}
 	p = &parsed{}
 	if err := xmldoc.Unmarshal(e.Body, &p.hdr); err != nil {
 		r.log.Debug("router document", "error", err)
+		return nil, false
+	}
+	var ok1, ok2, ok3 bool
+	p.src, ok1 = p.hdr.Src.Peer()
+	p.dest, ok2 = p.hdr.Dest.Peer()
+	if p.last, ok3 = p.hdr.Last.Peer(); !ok1 || !ok2 || !ok3 {
 		return nil, false
 	}
 	if in.Link != nil && p.hdr.Route == nil {
@@ -68,7 +72,7 @@ func (r *Router) parse(in endpoint.Incoming) (*header, bool) {
 		r.last[in.Link] = p
 		r.mu.Unlock()
 	}
-	return &p.hdr, true
+	return p, true
 }
 
 // learnFrom takes what a router document tells about the way back: the route of

@@ -57,6 +57,7 @@ type Router struct {
 	failed   map[endpoint.Address]time.Time // addresses not to be dialled before
 	told     map[id.Peer]time.Time          // gateways that know our route, since
 	headers  map[headerKey][]byte
+	peers    map[string]id.Peer // by host part of a jxta:// address
 	last     map[endpoint.Link]*parsed
 	forwards int
 }
@@ -77,8 +78,9 @@ type headerKey struct {
 
 // parsed remembers the last router document of a link and what it says.
 type parsed struct {
-	text []byte
-	hdr  header
+	text            []byte
+	hdr             header
+	src, dest, last id.Peer
 }
 
 // New makes a router and installs it in the endpoint.
@@ -92,7 +94,7 @@ func New(cfg Config) (*Router, error) {
 	r := &Router{
 		cfg: cfg, ep: cfg.Scope.Endpoint(), self: cfg.Scope.Peer(), log: cfg.Logger,
 		table: map[id.Peer]*entry{}, failed: map[endpoint.Address]time.Time{}, told: map[id.Peer]time.Time{},
-		headers: map[headerKey][]byte{}, last: map[endpoint.Link]*parsed{},
+		headers: map[headerKey][]byte{}, peers: map[string]id.Peer{}, last: map[endpoint.Link]*parsed{},
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	remove, err := cfg.Scope.Handle(service, "", r.receive)
@@ -296,7 +298,7 @@ func (r *Router) linkChanged(ev endpoint.LinkEvent) {
 // returns when the message is on its first hop, or says why it cannot be. ctx
 // bounds the search for a way, which also ends after a minute.
 func (r *Router) Send(ctx context.Context, dst endpoint.Address, msg *message.Message) error {
-	peer, ok := dst.Peer()
+	peer, ok := r.peerOf(dst)
 	if !ok {
 		return fmt.Errorf("routing: %s: %w", dst, endpoint.ErrAddress)
 	}
@@ -316,6 +318,27 @@ func (r *Router) Send(ctx context.Context, dst endpoint.Address, msg *message.Me
 		// The link broke under us and nothing of the message arrived: try the
 		// next way.
 	}
+}
+
+// peerOf is dst.Peer, remembered: a conversation names the same peer in every
+// message.
+func (r *Router) peerOf(dst endpoint.Address) (id.Peer, bool) {
+	r.mu.Lock()
+	p, ok := r.peers[dst.Host]
+	r.mu.Unlock()
+	if ok {
+		return p, true
+	}
+	if p, ok = dst.Peer(); !ok {
+		return p, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.peers) >= maxHeaders {
+		clear(r.peers)
+	}
+	r.peers[dst.Host] = p
+	return p, true
 }
 
 func (r *Router) sendVia(ctx context.Context, l endpoint.Link, hops []id.Peer, dst endpoint.Address, msg *message.Message) error {
