@@ -14,10 +14,7 @@ import (
 // quiet is how long nothing must come before a propagate pipe counts as empty.
 const quiet = 300 * time.Millisecond
 
-// window is how many messages of a propagate pipe are under way: JXSE queues 20
-// for a connection and drops what is beyond, also when it is the sender.
-const window = 16
-
+// courses of propagate pipes.
 var (
 	throughJava = course{typ: advertisements.Propagate, window: window, shuffled: true}
 	throughGo   = course{typ: advertisements.Propagate, window: window}

@@ -115,7 +115,18 @@ type course struct {
 	shuffled bool // a Java peer passes them on, which mixes them up
 }
 
-var unicast = course{typ: advertisements.Unicast}
+// window is how many messages of a Java peer are under way at most. JXSE queues
+// 20 for a connection. On a propagate pipe it drops what is beyond, as sender
+// and as rendezvous; on a unicast pipe it waits for room, and now and then for
+// ever: its sender looks at the queue and goes to sleep, and what would wake it
+// can come in between.
+const window = 16
+
+// courses of unicast pipes.
+var (
+	fromJava = course{typ: advertisements.Unicast, window: window}
+	fromGo   = course{typ: advertisements.Unicast}
+)
 
 // javaToGo sends a series from a Java peer to a Juxta peer.
 func javaToGo(t *testing.T, from *javaPeer, to *peergroup.Peer, c course) {
@@ -233,11 +244,11 @@ func TestUnicastAtJavaRendezvous(t *testing.T) {
 	connected(t, ge)
 	je.Do("waitrdv")
 
-	goToJava(t, ge, je, unicast)
+	goToJava(t, ge, je, fromGo)
 	direct(t, ge, je.id)
-	javaToGo(t, je, ge, unicast)
-	goToJava(t, ge, jr, unicast)
-	javaToGo(t, jr, ge, unicast)
+	javaToGo(t, je, ge, fromJava)
+	goToJava(t, ge, jr, fromGo)
+	javaToGo(t, jr, ge, fromJava)
 }
 
 // TestUnicastAtGoRendezvous: the same with a Juxta rendezvous.
@@ -249,9 +260,9 @@ func TestUnicastAtGoRendezvous(t *testing.T) {
 	connected(t, ge)
 	je.Do("waitrdv")
 
-	javaToGo(t, je, ge, unicast)
+	javaToGo(t, je, ge, fromJava)
 	direct(t, ge, je.id)
-	goToJava(t, ge, je, unicast)
-	javaToGo(t, je, gr, unicast)
-	goToJava(t, gr, je, unicast)
+	goToJava(t, ge, je, fromGo)
+	javaToGo(t, je, gr, fromJava)
+	goToJava(t, gr, je, fromGo)
 }

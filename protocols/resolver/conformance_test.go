@@ -315,7 +315,7 @@ func TestPassingOn(t *testing.T) {
 	}
 }
 
-// TestQueriesCountUp: forwarding to named peers raises the hop count, and the
+// TestForwardingRaisesTheHopCount: forwarding to named peers raises the hop count, and the
 // third time sends nothing; the asker is never asked.
 func TestForwardingRaisesTheHopCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -38,7 +38,7 @@ func TestFiles(t *testing.T) {
 	}{
 		{"doc = importfile in; exportfile out doc", "", 0},
 		{"importfile -f in doc2; exportfile -f out2 doc2", "", 0},
-		{"msg = mkmsg; put msg data doc; put -f in msg file; cat msg", "1: data  application/octet-stream  19 octets\n2: file  application/octet-stream  19 octets\n", 0},
+		{"msg = mkmsg; put msg data doc; put -f in msg file; cat msg", "1: data  application/octet-stream  18 octets\n2: file  application/octet-stream  18 octets\n", 0},
 		{"back = get msg file; exportfile out3 back", "", 0},
 		{"pipe = newpipe p; exportfile pipe.xml pipe; again = importfile pipe.xml; publish again", "", 0},
 		{"search -q | wc -l", "1\n", 0},

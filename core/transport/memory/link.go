@@ -29,12 +29,12 @@ type link struct {
 	space    chan struct{} // receives a token when in gets shorter
 	done     chan struct{} // closed with closed
 
-	mu       sync.Mutex
-	in       []parcel
-	started  bool      // Opened has returned
-	running  bool      // deliver runs, or is over for good
-	closed   bool      // nothing more goes out, and nothing is delivered
-	breaker  *time.Timer
+	mu      sync.Mutex
+	in      []parcel
+	started bool // Opened has returned
+	running bool // deliver runs, or is over for good
+	closed  bool // nothing more goes out, and nothing is delivered
+	breaker *time.Timer
 }
 
 // parcel is a message under way, or the news that the other side has closed.
@@ -65,6 +65,7 @@ func (l *link) Send(ctx context.Context, body []byte) error {
 		}
 		select {
 		case <-l.peer.space:
+		case <-l.peer.done:
 		case <-l.done:
 		case <-ctx.Done():
 			return context.Cause(ctx)

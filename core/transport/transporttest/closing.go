@@ -145,14 +145,22 @@ func testCloseIsToldAfterMessages(t *testing.T, cfg Config) {
 	b.messages(n)
 }
 
+// newGate makes a gate to wait at, and what opens it, once or more often. Tests
+// defer that, so that no transport hangs after they have failed.
+func newGate() (gate chan struct{}, release func()) {
+	gate = make(chan struct{})
+	return gate, sync.OnceFunc(func() { close(gate) })
+}
+
 // testCloseWhileSending: whoever sends when a link is closed, from either side,
 // gets an error and does not hang, even if nobody reads.
 func testCloseWhileSending(t *testing.T, cfg Config) {
 	for _, side := range []string{"sender closes", "receiver closes", "receiver closes, sender busy"} {
 		t.Run(side, func(t *testing.T) {
 			var once sync.Once
-			reached, gate := make(chan struct{}), make(chan struct{})
-			busy := make(chan struct{})
+			reached, busy := make(chan struct{}), make(chan struct{})
+			gate, release := newGate()
+			defer release()
 			a := start(t, cfg, func(s *station) {
 				s.onReceive = func(endpoint.Link, []byte) error {
 					close(busy)
@@ -200,7 +208,7 @@ func testCloseWhileSending(t *testing.T, cfg Config) {
 			done := make(chan struct{})
 			go func() { wg.Wait(); close(done) }()
 			within(t, done, "senders to notice that the link is closed")
-			close(gate)
+			release()
 			a.allGone()
 			b.allGone()
 		})
@@ -249,17 +257,14 @@ func fill(t *testing.T, l endpoint.Link, body func(n int) []byte, sent *int) err
 // testBackPressure: a receiver that takes nothing makes the sender wait, not
 // longer than its context, and nothing that was sent gets lost or doubled.
 func testBackPressure(t *testing.T, cfg Config) {
-	gate := make(chan struct{})
-	var open sync.Once
-	release := func() { open.Do(func() { close(gate) }) }
-	t.Cleanup(release)
+	gate, release := newGate()
+	defer release()
 	a := start(t, cfg)
 	b := start(t, cfg, func(s *station) {
 		s.onReceive = func(endpoint.Link, []byte) error { <-gate; return nil }
 	})
-	t.Cleanup(release) // before the transports are closed
 	ab := a.dial(b)
-	const size = 32 << 10
+	const size = 16 << 10
 	sent := 0
 	err := fill(t, ab, func(n int) []byte { return encode(t, "a", n, size) }, &sent)
 	if !errors.Is(err, errRefused) {
@@ -289,7 +294,9 @@ func testBackPressure(t *testing.T, cfg Config) {
 
 // testOneSlowLink: a handler that takes its time stops its own link only.
 func testOneSlowLink(t *testing.T, cfg Config) {
-	gate, reached := make(chan struct{}), make(chan struct{})
+	reached := make(chan struct{})
+	gate, release := newGate()
+	defer release()
 	var slow atomic.Value
 	b := start(t, cfg, func(s *station) {
 		s.onReceive = func(l endpoint.Link, _ []byte) error {
@@ -298,13 +305,6 @@ func testOneSlowLink(t *testing.T, cfg Config) {
 				<-gate
 			}
 			return nil
-		}
-	})
-	t.Cleanup(func() {
-		select {
-		case <-gate:
-		default:
-			close(gate)
 		}
 	})
 	a, c := start(t, cfg), start(t, cfg)
@@ -316,7 +316,7 @@ func testOneSlowLink(t *testing.T, cfg Config) {
 		send(t, cb, encode(t, "c", i, 1))
 	}
 	b.messages(10) // all from c: those of a are not through yet
-	close(gate)
+	release()
 	b.messages(11)
 }
 
