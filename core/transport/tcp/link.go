@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strconv"
 	"sync"
 	"time"
 
@@ -98,31 +97,6 @@ func (t *Transport) handshake(ctx context.Context, c net.Conn, target endpoint.A
 }
 
 var errSilent = errors.New("the other side sent no welcome in time")
-
-// local is the address to go by on a connection: the one configured; or that of
-// the listener, with the interface the connection uses if it listens on all of
-// them; or the interface with port 0 when nobody can dial this peer.
-func (t *Transport) local(c net.Conn) endpoint.Address {
-	if len(t.cfg.Public) > 0 {
-		return t.cfg.Public[0]
-	}
-	a, ok := c.LocalAddr().(*net.TCPAddr)
-	if !ok {
-		return endpoint.Address{Protocol: Protocol, Host: "0.0.0.0:0"}
-	}
-	here := a.AddrPort().Addr().Unmap().WithZone("")
-	for _, ln := range t.listeners {
-		at, ok := ln.Addr().(*net.TCPAddr)
-		if !ok {
-			continue
-		}
-		if ip := at.AddrPort().Addr().Unmap(); !ip.IsUnspecified() {
-			return address(at.AddrPort())
-		}
-		return endpoint.Address{Protocol: Protocol, Host: net.JoinHostPort(here.String(), strconv.Itoa(at.Port))}
-	}
-	return endpoint.Address{Protocol: Protocol, Host: net.JoinHostPort(here.String(), "0")}
-}
 
 func (l *link) Peer() id.Peer            { return l.peer }
 func (l *link) Proven() bool             { return false } // plain JXTA proves nothing

@@ -16,7 +16,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
 )
@@ -165,76 +164,6 @@ func reason(err error) error {
 	return err
 }
 
-// Addresses implements [endpoint.Transport]. An address that listens on every
-// interface is expanded to those of the interfaces that are up; loopback is
-// listed only where nothing else is.
-func (t *Transport) Addresses() []endpoint.Address {
-	if len(t.cfg.Public) > 0 {
-		return slices.Clone(t.cfg.Public)
-	}
-	var all []endpoint.Address
-	for _, ln := range t.listeners {
-		at, err := netip.ParseAddrPort(ln.Addr().String())
-		if err != nil {
-			continue
-		}
-		if !at.Addr().IsUnspecified() {
-			all = append(all, address(at))
-			continue
-		}
-		for _, ip := range interfaceIPs() {
-			all = append(all, address(netip.AddrPortFrom(ip, at.Port())))
-		}
-	}
-	return all
-}
-
-// ListenPorts returns the ports listened on.
-func (t *Transport) ListenPorts() []int {
-	var ports []int
-	for _, ln := range t.listeners {
-		if a, ok := ln.Addr().(*net.TCPAddr); ok {
-			ports = append(ports, a.Port)
-		}
-	}
-	return ports
-}
-
-func address(at netip.AddrPort) endpoint.Address {
-	return endpoint.Address{Protocol: Protocol, Host: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String()}
-}
-
-// interfaceIPs lists the addresses of the interfaces that others may reach:
-// IPv4 before IPv6, no link-local ones, loopback only if there is nothing else.
-func interfaceIPs() []netip.Addr {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
-	}
-	var v4, v6, local []netip.Addr
-	for _, a := range addrs {
-		p, err := netip.ParsePrefix(a.String())
-		if err != nil {
-			continue
-		}
-		switch ip := p.Addr().Unmap(); {
-		case ip.IsLoopback():
-			if ip.Is4() {
-				local = append(local, ip)
-			}
-		case ip.IsLinkLocalUnicast(), ip.IsMulticast():
-		case ip.Is4():
-			v4 = append(v4, ip)
-		default:
-			v6 = append(v6, ip)
-		}
-	}
-	if all := append(v4, v6...); len(all) > 0 {
-		return all[:min(len(all), maxAddresses)]
-	}
-	return local
-}
-
 // Close implements [endpoint.Transport]. Links write what is queued, for a
 // moment.
 func (t *Transport) Close() error {
@@ -366,77 +295,6 @@ func (t *Transport) open(l *link) error {
 	}
 	go l.read() // waited for through t.wg
 	return nil
-}
-
-// Dial implements [endpoint.Transport].
-func (t *Transport) Dial(ctx context.Context, addr endpoint.Address) (endpoint.Link, error) {
-	fail := func(p endpoint.Phase, err error) (endpoint.Link, error) {
-		return nil, &endpoint.DialError{Addr: addr, Phase: p, Err: err}
-	}
-	if t.ctx.Err() != nil {
-		return fail(endpoint.PhaseConnect, endpoint.ErrClosed)
-	}
-	if addr.Protocol != Protocol {
-		return fail(endpoint.PhaseAddress, endpoint.ErrNoTransport)
-	}
-	if host, port, err := addr.HostPort(); err != nil {
-		return fail(endpoint.PhaseAddress, err)
-	} else if host == "" {
-		return fail(endpoint.PhaseAddress, errHost)
-	} else if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return fail(endpoint.PhaseAddress, errPort)
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(t.ctx, func() { cancel(endpoint.ErrClosed) })()
-	ctx, stop := context.WithTimeout(ctx, t.times.connect)
-	defer stop()
-	d := net.Dialer{KeepAliveConfig: keepAlive, Control: control}
-	c, err := d.DialContext(ctx, "tcp", addr.Host)
-	if err != nil {
-		phase := endpoint.PhaseConnect
-		var dns *net.DNSError
-		if errors.As(err, &dns) {
-			phase, err = endpoint.PhaseResolve, dns
-		}
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return fail(phase, reason(err))
-	}
-	l, err := t.handshake(ctx, c, addr)
-	if err == nil && !l.juxta {
-		// A JXSE 2.5 acceptor that reads a message together with the welcome
-		// does not look at it before more octets come.
-		err = t.pause(ctx, t.times.settle)
-	}
-	if err != nil {
-		_ = c.Close()
-		return fail(endpoint.PhaseHandshake, err)
-	}
-	if err := t.open(l); err != nil {
-		_ = c.Close()
-		return fail(endpoint.PhasePolicy, err)
-	}
-	return l, nil
-}
-
-// Causes of a *endpoint.DialError in endpoint.PhaseAddress.
-var (
-	errHost = errors.New("the host is missing")
-	errPort = errors.New("the port is not a number from 1 to 65535")
-)
-
-// pause waits, but not longer than ctx lives.
-func (t *Transport) pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // origin is the IP address at the other end.
