@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
@@ -21,289 +23,287 @@ import (
 	"github.com/juxta-p2p/juxta/protocols/routing"
 )
 
-// recordings are documents as JXSE 2.5 prints them.
-func recordings(t testing.TB) map[string][]byte {
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func peer(unique string) id.Peer {
+	p, err := id.ParsePeer("urn:jxta:uuid-59616261646162614E50472050325033" + unique + "03")
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+var (
+	e1 = peer("E1E1E1E1E1E14E1EA1E1E1E1E1E1E1E1")
+	e2 = peer("E2E2E2E2E2E24E2EA2E2E2E2E2E2E2E2")
+)
+
+func printed(t testing.TB, name string) string {
 	t.Helper()
-	all := map[string][]byte{}
-	for _, pattern := range []string{"services/pip-*.xml", "jxse25/peerinfo-*.xml"} {
-		files, err := filepath.Glob("../../core/xmldoc/testdata/documents/" + pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range files {
-			b, err := os.ReadFile(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all[filepath.Base(f)] = b
-		}
+	b, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if len(all) != 6 {
-		t.Fatalf("%d recordings", len(all))
-	}
-	return all
+	return string(b)
 }
 
-// of returns an empty document of the kind that a recording holds.
-func of(file string) xmldoc.Document {
-	if strings.Contains(file, "query") {
-		return new(query)
+// samePrinted reads a document that JXSE has printed and prints it again.
+func samePrinted(t *testing.T, name string, d xmldoc.Document) {
+	t.Helper()
+	text := printed(t, name)
+	if err := xmldoc.Unmarshal([]byte(text), d); err != nil {
+		t.Fatal(err)
 	}
-	return new(response)
+	b, err := xmldoc.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.TrimSpace(string(b)) != strings.TrimSpace(text) {
+		t.Errorf("%s printed otherwise:\n%s", name, b)
+	}
+	text = strings.TrimSpace(text)
+	for i := range text {
+		if xmldoc.Unmarshal([]byte(text[:i]), d) == nil {
+			t.Fatalf("%s read although cut at %d", name, i)
+		}
+	}
 }
 
-func TestRecordedDocuments(t *testing.T) {
-	for file, b := range recordings(t) {
-		d := of(file)
-		if err := xmldoc.Unmarshal(b, d); err != nil {
-			t.Errorf("%s: %v", file, err)
-			continue
-		}
-		if out, err := xmldoc.Marshal(d); err != nil || string(out) != string(b) {
-			t.Errorf("%s: printed otherwise: %v\n%s", file, err, out)
-		}
-	}
+func TestDocumentsOfJXSE(t *testing.T) {
 	var q query
-	if err := xmldoc.Unmarshal(recordings(t)["pip-query-plain.xml"], &q); err != nil || !q.Request.IsZero() {
-		t.Errorf("%+v, %v", q, err)
+	samePrinted(t, "pip-query-plain.xml", &q)
+	if q.Source != e2 || q.Target != e1 || !q.Request.IsZero() {
+		t.Errorf("plain query: %+v", q)
 	}
-	if err := xmldoc.Unmarshal(recordings(t)["pip-query-monitor.xml"], &q); err != nil {
-		t.Error(err)
-	}
-	if m, ok := q.Request.Child("Monitor"); !ok {
-		t.Errorf("request %v", q.Request)
-	} else if typ, _ := m.Child("requestType"); typ.Text() != "peerMonitorInfo" {
-		t.Errorf("request %v", m)
+	samePrinted(t, "pip-query-monitor.xml", &q)
+	if monitor, ok := q.Request.Child("Monitor"); !ok {
+		t.Error("no request")
+	} else if kind, _ := monitor.Child("requestType"); kind.Text() != "peerMonitorInfo" {
+		t.Errorf("request for %q", kind.Text())
 	}
 	var r response
-	if err := xmldoc.Unmarshal(recordings(t)["pip-response-monitor.xml"], &r); err != nil {
-		t.Error(err)
-	}
-	// The asker stands first, also in the answer.
-	if r.Source != q.Source || r.Target != q.Target || r.Uptime != 123456 || r.Timestamp != 1700000000000 || r.Response.IsZero() {
-		t.Errorf("%+v", r)
-	}
-}
-
-func TestCutDocuments(t *testing.T) {
-	for file, b := range recordings(t) {
-		b = []byte(strings.TrimSpace(string(b)))
-		for n := range b {
-			if d := of(file); xmldoc.Unmarshal(b[:n], d) == nil {
-				t.Fatalf("%s cut at %d is read as %+v", file, n, d)
-			}
-		}
+	samePrinted(t, "pip-response-monitor.xml", &r)
+	if r.Source != e2 || r.Target != e1 || r.Uptime != 123456 || r.Timestamp != 1700000000000 || r.Response.IsZero() {
+		t.Errorf("response: %+v", r)
 	}
 }
 
 func FuzzDocuments(f *testing.F) {
-	for _, b := range recordings(f) {
-		f.Add(b)
+	for _, name := range []string{"pip-query-plain.xml", "pip-query-monitor.xml", "pip-response-monitor.xml"} {
+		f.Add(printed(f, name))
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, make := range []func() xmldoc.Document{
-			func() xmldoc.Document { return new(query) }, func() xmldoc.Document { return new(response) },
-		} {
-			d := make()
-			if xmldoc.Unmarshal(b, d) != nil {
-				continue
+	f.Fuzz(func(t *testing.T, text string) {
+		var r, r2 response
+		if xmldoc.Unmarshal([]byte(text), &r) == nil {
+			if b, err := xmldoc.Marshal(&r); err == nil {
+				if err := xmldoc.Unmarshal(b, &r2); err != nil {
+					t.Fatal(err)
+				}
+				if r.Source != r2.Source || r.Target != r2.Target || r.Uptime != r2.Uptime || r.Timestamp != r2.Timestamp {
+					t.Fatalf("%+v became %+v", r, r2)
+				}
 			}
-			out, err := xmldoc.Marshal(d)
-			if err != nil {
-				continue // such as what nests too deep to be passed on
-			}
-			again := make()
-			if err := xmldoc.Unmarshal(out, again); err != nil || fmt.Sprint(again) != fmt.Sprint(d) {
-				t.Fatalf("%v: %+v became %+v", err, d, again)
+		}
+		var q, q2 query
+		if xmldoc.Unmarshal([]byte(text), &q) == nil {
+			if b, err := xmldoc.Marshal(&q); err == nil {
+				if err := xmldoc.Unmarshal(b, &q2); err != nil {
+					t.Fatal(err)
+				}
+				if q.Source != q2.Source || q.Target != q2.Target {
+					t.Fatalf("%+v became %+v", q, q2)
+				}
 			}
 		}
 	})
 }
 
-// node is a peer with everything up to this service.
+// node is a peer as far as this package needs one.
 type node struct {
 	id   id.Peer
 	ep   *endpoint.Endpoint
 	res  *resolver.Service
-	info *Service
+	info *Service // nil if it does not speak the protocol
+	stop func()
 }
 
-func newNode(t *testing.T, net *memory.Network, name string, silent bool) *node {
-	t.Helper()
+func newNode(net *memory.Network, name string, speaks bool) (*node, error) {
 	n := &node{id: id.PeerFromSeed(id.NetGroup, []byte(name))}
 	var err error
-	check := func() {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
+	if n.ep, err = endpoint.New(endpoint.Config{Peer: n.id}); err != nil {
+		return nil, err
 	}
-	n.ep, err = endpoint.New(endpoint.Config{Peer: n.id})
-	check()
-	err = n.ep.Add(net.Transport(memory.TransportConfig{Name: name}))
-	check()
+	if err = n.ep.Add(net.Transport(memory.TransportConfig{Name: name})); err != nil {
+		return nil, err
+	}
 	scope := n.ep.Scope(id.NetGroup)
 	route := func() *advertisements.Route {
 		return &advertisements.Route{Dest: n.id, Addresses: n.ep.Addresses()}
 	}
-	router, err := routing.New(routing.Config{Scope: scope, Self: route})
-	check()
-	rdv, err := rendezvous.New(rendezvous.Config{
-		Scope: scope, Role: rendezvous.AdHoc, Advertisement: func() *advertisements.Peer { return nil },
-	})
-	check()
-	n.res, err = resolver.New(resolver.Config{Scope: scope, Rendezvous: rdv, Route: route, Learn: router.Learn})
-	check()
-	if !silent {
-		n.info, err = New(Config{Resolver: n.res})
-		check()
+	rt, err := routing.New(routing.Config{Scope: scope, Self: route})
+	if err != nil {
+		return nil, err
 	}
-	t.Cleanup(func() {
+	adv := &advertisements.Peer{ID: n.id, Group: id.NetGroup, Name: name}
+	rdv, err := rendezvous.New(rendezvous.Config{Scope: scope, Role: rendezvous.AdHoc, Advertisement: func() *advertisements.Peer { return adv }})
+	if err != nil {
+		return nil, err
+	}
+	if n.res, err = resolver.New(resolver.Config{Scope: scope, Rendezvous: rdv, Route: route, Learn: rt.Learn}); err != nil {
+		return nil, err
+	}
+	if speaks {
+		if n.info, err = New(Config{Resolver: n.res}); err != nil {
+			return nil, err
+		}
+	}
+	n.stop = func() {
 		if n.info != nil {
 			n.info.Close()
 			n.info.Close()
 		}
 		n.res.Close()
 		rdv.Close()
-		router.Close()
-		if err := n.ep.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return n
+		rt.Close()
+		_ = n.ep.Close()
+	}
+	return n, nil
 }
 
-func meet(t *testing.T, a, b *node) {
+// pair makes two peers that know each other.
+func pair(t *testing.T, net *memory.Network, speaks bool) (a, b *node) {
 	t.Helper()
-	if _, err := a.ep.Dial(t.Context(), b.ep.Addresses()[0]); err != nil {
+	var nodes []*node
+	for _, name := range []string{"a", "b"} {
+		n, err := newNode(net, name, speaks || name == "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(n.stop)
+		nodes = append(nodes, n)
+	}
+	if _, err := nodes[0].ep.Dial(t.Context(), nodes[1].ep.Addresses()[0]); err != nil {
 		t.Fatal(err)
 	}
+	return nodes[0], nodes[1]
 }
 
 func TestAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		net := memory.New(memory.Config{Latency: 20 * time.Millisecond})
-		a, b, mute := newNode(t, net, "a", false), newNode(t, net, "b", false), newNode(t, net, "mute", true)
-		meet(t, a, b)
-		meet(t, a, mute)
-		time.Sleep(time.Hour)
-		ask := func(p id.Peer) (Info, error) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			return a.info.Ask(ctx, p)
-		}
-		i, err := ask(b.id)
-		if err != nil || i.Peer != b.id || i.Trip != 40*time.Millisecond || i.Uptime.Round(time.Second) != time.Hour || time.Since(i.Clock) > time.Second {
-			t.Errorf("%+v, %v", i, err)
-		}
-		i, err = ask(a.id)
-		if err != nil || i.Peer != a.id || i.Trip != 0 || i.Uptime.Round(time.Second) != time.Hour || a.info.Uptime() != i.Uptime {
-			t.Errorf("of oneself: %+v, %v", i, err)
-		}
-		if _, err := ask(mute.id); !errors.Is(err, ErrNoAnswer) {
-			t.Errorf("a peer that does not answer: %v", err)
-		}
-		if _, err := ask(id.PeerFromSeed(id.NetGroup, []byte("nobody"))); !errors.Is(err, endpoint.ErrNoRoute) {
-			t.Errorf("a peer that cannot be reached: %v", err)
-		}
-		b.info.Close()
-		synctest.Wait()
-		if _, err := ask(b.id); !errors.Is(err, ErrNoAnswer) {
-			t.Errorf("after Close: %v", err)
-		}
-	})
-}
-
-// TestWhoIsAnswered: who asks this peer about itself in his own name, and wants no
-// monitoring.
-func TestWhoIsAnswered(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		net := memory.New(memory.Config{})
-		a, b := newNode(t, net, "a", true), newNode(t, net, "b", false)
-		meet(t, a, b)
-		other := id.PeerFromSeed(id.NetGroup, []byte("other"))
-		doc := func(source, target id.Peer, rest string) string {
-			return "<jxta:PeerInfoQueryMessage><sourcePid>" + source.String() + "</sourcePid><targetPid>" + target.String() + "</targetPid>" + rest + "</jxta:PeerInfoQueryMessage>"
-		}
-		for what, c := range map[string]struct {
-			body string
-			want int
-		}{
-			"plain":                  {doc(a.id, b.id, ""), 1},
-			"about another":          {doc(a.id, other, ""), 0},
-			"in another's name":      {doc(other, b.id, ""), 0},
-			"for monitoring":         {doc(a.id, b.id, "<request><Monitor/></request>"), 0},
-			"no document":            {"hello", 0},
-			"without saying by whom": {strings.Replace(doc(a.id, b.id, ""), "sourcePid", "sender", 2), 0},
-		} {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			n := 0
-			for r, err := range a.res.Collect(ctx, b.id, &resolver.RawQuery{Handler: id.ClassPeerInfo.String(), Body: c.body}) {
-				if err != nil {
-					t.Fatal(err)
-				}
-				var d response
-				if err := xmldoc.Unmarshal([]byte(r.Body), &d); err != nil || d.Source != a.id || d.Target != b.id || !d.Response.IsZero() {
-					t.Errorf("%s: %s, %v", what, r.Body, err)
-				}
-				n++
-			}
-			if n != c.want {
-				t.Errorf("%s: %d answers, want %d", what, n, c.want)
-			}
-		}
-	})
-}
-
-// TestClaims: what a peer says of itself is bounded, and an answer about another
-// peer is none.
-func TestClaims(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		net := memory.New(memory.Config{})
-		a, b := newNode(t, net, "a", false), newNode(t, net, "b", true)
-		meet(t, a, b)
-		other := id.PeerFromSeed(id.NetGroup, []byte("other"))
-		answer := response{Source: a.id, Target: b.id}
-		_, err := b.res.Register(t.Context(), id.ClassPeerInfo.String(), resolver.Handler{Query: func(ctx context.Context, q *resolver.RawQuery) resolver.Outcome {
-			doc, err := xmldoc.Marshal(&answer)
-			if err == nil {
-				err = b.res.SendResponse(ctx, q.Source, &resolver.RawResponse{Handler: q.Handler, ID: q.ID, Body: string(doc)})
-			}
-			if err != nil {
-				t.Error(err)
-			}
-			return resolver.Done
-		}})
+		a, b := pair(t, memory.New(memory.Config{Latency: 10 * time.Millisecond}), true)
+		time.Sleep(10 * time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		got, err := a.info.Ask(ctx, b.id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range []struct {
-			uptime int64
-			target id.Peer
-			want   time.Duration
-		}{
-			{5000, b.id, 5 * time.Second}, {-1, b.id, 0}, {1<<63 - 1, b.id, time.Duration(maxUptime) * time.Millisecond}, {5000, other, -1},
+		if got.Peer != b.id || got.Trip != 20*time.Millisecond || got.Uptime.Round(time.Minute) != 10*time.Minute || time.Since(got.Clock) != 10*time.Millisecond {
+			t.Errorf("got %+v", got)
+		}
+		own, err := a.info.Ask(ctx, a.id)
+		if err != nil || own.Peer != a.id || own.Uptime != a.info.Uptime() || own.Trip != 0 {
+			t.Errorf("own: %+v %v", own, err)
+		}
+	})
+}
+
+func TestSilenceIsExplained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t, memory.New(memory.Config{}), false)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := a.info.Ask(ctx, b.id)
+		if !errors.Is(err, ErrNoAnswer) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "original JXTA peers never do") {
+			t.Errorf("got %v", err)
+		}
+		if _, err = a.info.Ask(ctx, id.NewPeer(id.NetGroup)); err == nil || errors.Is(err, ErrNoAnswer) {
+			t.Errorf("a peer to which nothing leads: %v", err)
+		}
+		if _, err := New(Config{}); err == nil {
+			t.Error("a service without resolver")
+		}
+		if _, err := New(Config{Resolver: a.res}); !errors.Is(err, resolver.ErrTaken) {
+			t.Errorf("a second service: %v", err)
+		}
+	})
+}
+
+func TestOddQuestionsAreNotAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t, memory.New(memory.Config{}), true)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		for name, q := range map[string]*query{
+			"for another":               {Source: a.id, Target: e1},
+			"in the name of another":    {Source: e1, Target: b.id},
+			"of the monitoring service": {Source: a.id, Target: b.id, Request: xmldoc.NewNode("request", "", xmldoc.NewNode("Monitor", ""))},
 		} {
-			answer.Uptime, answer.Target = c.uptime, c.target
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			i, err := a.info.Ask(ctx, b.id)
-			cancel()
-			if c.want < 0 && !errors.Is(err, ErrNoAnswer) || c.want >= 0 && (err != nil || i.Uptime != c.want) {
-				t.Errorf("%d ms of %s: %+v, %v", c.uptime, c.target.Short(), i, err)
+			for r, err := range protocol.AskPeer(ctx, a.res, b.id, q) {
+				t.Errorf("%s: %+v %v", name, r, err)
 			}
 		}
 	})
 }
 
-func TestNewChecksConfig(t *testing.T) {
-	if _, err := New(Config{}); err == nil {
-		t.Error("a service without resolver")
+// The claims of a peer are bounded, and answers about others are not taken.
+func TestOddAnswers(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer response
+		want   time.Duration
+		fails  bool
+	}{
+		"long life":        {response{Uptime: 1<<63 - 1}, 100 * 365 * 24 * time.Hour, false},
+		"negative":         {response{Uptime: -5, Timestamp: -1 << 63}, 0, false},
+		"of another":       {response{Target: e1}, 0, true},
+		"meant for others": {response{Source: e1}, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := pair(t, memory.New(memory.Config{}), false)
+				err := protocol.Handle(t.Context(), b.res, func(context.Context, resolver.Query[*query]) (*response, error) {
+					r := c.answer
+					if r.Source.IsZero() {
+						r.Source = a.id
+					}
+					if r.Target.IsZero() {
+						r.Target = b.id
+					}
+					return &r, nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				got, err := a.info.Ask(ctx, b.id)
+				if c.fails != errors.Is(err, ErrNoAnswer) || got.Uptime != c.want {
+					t.Errorf("%+v %v", got, err)
+				}
+			})
+		})
 	}
-	synctest.Test(t, func(t *testing.T) {
-		n := newNode(t, memory.New(memory.Config{}), "n", false)
-		if _, err := New(Config{Resolver: n.res}); !errors.Is(err, resolver.ErrTaken) {
-			t.Errorf("two services in one group: %v", err)
-		}
-	})
+}
+
+func ExampleService_Ask() {
+	net := memory.New(memory.Config{})
+	ann, err := newNode(net, "ann", true)
+	if err != nil {
+		panic(err)
+	}
+	defer ann.stop()
+	bob, err := newNode(net, "bob", true)
+	if err != nil {
+		panic(err)
+	}
+	defer bob.stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if _, err := ann.ep.Dial(ctx, bob.ep.Addresses()[0]); err != nil {
+		panic(err)
+	}
+
+	info, err := ann.info.Ask(ctx, bob.id)
+	fmt.Println(info.Peer == bob.id, info.Uptime < time.Minute, err)
+	// Output: true true <nil>
 }
