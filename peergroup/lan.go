@@ -12,6 +12,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/lan"
+	"github.com/juxta-p2p/juxta/protocols/discovery"
 )
 
 const (
@@ -38,6 +39,7 @@ type neighbours struct {
 type neighbour struct {
 	hint lan.Hint
 	next time.Time // when to dial next
+	told bool      // this peer has introduced itself over the present link
 }
 
 // list returns the neighbours that have a link.
@@ -150,11 +152,16 @@ func (p *Peer) dialLAN(ctx context.Context, wake <-chan struct{}) {
 	for {
 		now := time.Now()
 		next := redialEvery
-		var due []id.Peer
+		var due, strange []id.Peer
 		p.near.mu.Lock()
 		for q, x := range p.near.hints {
+			linked := p.ep.LinkTo(q) != nil
+			if linked && !x.told {
+				strange = append(strange, q)
+			}
+			x.told = linked
 			switch {
-			case p.ep.LinkTo(q) != nil:
+			case linked:
 			case now.Before(x.next):
 				next = min(next, x.next.Sub(now))
 			default:
@@ -163,8 +170,11 @@ func (p *Peer) dialLAN(ctx context.Context, wake <-chan struct{}) {
 			}
 		}
 		p.near.mu.Unlock()
+		p.introduce(ctx, strange)
 		for _, q := range due {
-			if _, err := p.router.Connect(ctx, q); err != nil && ctx.Err() == nil && !errors.Is(err, endpoint.ErrSelf) {
+			if _, err := p.router.Connect(ctx, q); err == nil {
+				next = 0 // to introduce itself
+			} else if ctx.Err() == nil && !errors.Is(err, endpoint.ErrSelf) {
 				p.log.Debug("a neighbour cannot be reached", "neighbour", q.Short(), "error", err)
 			}
 		}
@@ -177,6 +187,16 @@ func (p *Peer) dialLAN(ctx context.Context, wake <-chan struct{}) {
 			return
 		case <-timer.C:
 		case <-wake:
+		}
+	}
+}
+
+// introduce gives the own advertisement to new neighbours, so that they know who
+// this is without asking.
+func (p *Peer) introduce(ctx context.Context, neighbours []id.Peer) {
+	for _, q := range neighbours {
+		if err := p.net.disc.PublishTo(ctx, q, p.net.PeerAdvertisement(), discovery.Lifetime{}); err != nil && ctx.Err() == nil {
+			p.log.Debug("a neighbour was not told who this is", "neighbour", q.Short(), "error", err)
 		}
 	}
 }

@@ -163,13 +163,14 @@ type pool struct {
 	mu      sync.Mutex
 	queue   []func(context.Context)
 	running int
+	closed  bool
 	wg      sync.WaitGroup
 }
 
 func (p *pool) run(ctx context.Context, f func(context.Context)) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.queue) >= maxWaiting || ctx.Err() != nil {
+	if len(p.queue) >= maxWaiting || p.closed {
 		return false
 	}
 	p.queue = append(p.queue, f)
@@ -195,7 +196,13 @@ func (p *pool) drain(ctx context.Context) {
 	}
 }
 
-func (p *pool) wait() { p.wg.Wait() }
+// close takes nothing more and waits for what runs; the context of that has ended.
+func (p *pool) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.wg.Wait()
+}
 
 // answers collects what comes in for one question.
 type answers struct {

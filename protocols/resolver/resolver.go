@@ -178,8 +178,8 @@ func (s *Service) Close() {
 		f()
 	}
 	s.cancel()
-	s.pool.wait()
-	s.pushes.wait()
+	s.pool.close()
+	s.pushes.close()
 }
 
 // Rendezvous returns the service that spreads the queries of this one.

@@ -124,7 +124,7 @@ func (r *Router) forward(in endpoint.Incoming, h header, src, dest id.Peer) {
 	}
 	// Dialling takes time that the link it came on must not wait for.
 	r.mu.Lock()
-	if r.forwards >= maxForwards || r.ctx.Err() != nil {
+	if r.forwards >= maxForwards || r.closed {
 		r.mu.Unlock()
 		r.stats.busy.Add(1)
 		return

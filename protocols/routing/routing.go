@@ -60,6 +60,7 @@ type Router struct {
 	peers    map[string]id.Peer // by host part of a jxta:// address
 	last     map[endpoint.Link]*parsed
 	forwards int
+	closed   bool
 }
 
 // entry is what is known about the way to a peer.
@@ -113,6 +114,9 @@ func (r *Router) Close() {
 	for _, f := range r.undo {
 		f()
 	}
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
 	r.cancel()
 	r.wg.Wait()
 }
