@@ -4,11 +4,13 @@ import (
 	"os"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/transport/memory"
 	"github.com/juxta-p2p/juxta/peergroup"
+	"github.com/juxta-p2p/juxta/protocols/discovery"
 )
 
 // TestGroupsDescribeThemselvesAsJXSE: the network's advertisement is that of JXSE
@@ -67,6 +69,43 @@ func TestGroupsDescribeThemselvesAsJXSE(t *testing.T) {
 			if len(adv.Services) != services {
 				t.Errorf("%s: services %v", what, adv.Services)
 			}
+		}
+	})
+}
+
+// TestAdvertisementsOfALeaseStayHere: rendezvous and edge know each other by name
+// for twice the lease, and give the other's advertisement to nobody.
+func TestAdvertisementsOfALeaseStayHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const lease = 10 * time.Minute
+		network := memory.New(memory.Config{})
+		rc := inBox(network, "r", peergroup.Roles{Rendezvous: true})
+		rc.Lease = lease
+		r := start(t, rc)
+		a, b := start(t, inBox(network, "a", peergroup.Roles{}, "r")), start(t, inBox(network, "b", peergroup.Roles{}, "r"))
+		leased(t, a.Net())
+		leased(t, b.Net())
+		time.Sleep(time.Second)
+		known := func(p *peergroup.Peer, name string) bool {
+			return len(p.Net().Discovery().Local(discovery.Query{Kind: advertisements.Peers, Attr: "Name", Value: name})) > 0
+		}
+		if !known(r, "a") || !known(a, "r") {
+			t.Error("who met at a lease do not know each other")
+		}
+		if err := a.Endpoint().Close(); err != nil { // dies without goodbye
+			t.Fatal(err)
+		}
+		died := time.Now()
+		if got := find(t, b.Net(), advertisements.Peers, "a", time.Second); got != nil {
+			t.Errorf("the rendezvous gave away %v", got)
+		}
+		time.Sleep(time.Until(died.Add(2*lease - 10*time.Second)))
+		if !known(r, "a") {
+			t.Error("forgotten before its time")
+		}
+		time.Sleep(10 * time.Second)
+		if known(r, "a") {
+			t.Error("known for more than twice the lease")
 		}
 	})
 }

@@ -26,6 +26,10 @@ const (
 
 	// redialEvery is the pause between attempts to reach a neighbour.
 	redialEvery = 10 * time.Second
+
+	// lookAgain is the least time between searches that links from peers not
+	// known to be near cause. Such a peer may be a neighbour that was faster.
+	lookAgain = 2 * time.Second
 )
 
 // neighbours are the peers found near by, and whether there is a link to them.
@@ -103,9 +107,23 @@ func (p *Peer) startLAN(context.Context) error {
 	var wg sync.WaitGroup
 	p.undo = append(p.undo, func() error { cancel(); wg.Wait(); return nil })
 	wake := make(chan struct{}, 1)
+	stop := p.ep.Watch(func(ev endpoint.LinkEvent) {
+		if ev.Up {
+			rouse(wake)
+		}
+	})
+	p.undo = append(p.undo, func() error { stop(); return nil })
 	wg.Go(func() { p.watchLAN(ctx, s, wake) })
-	wg.Go(func() { p.dialLAN(ctx, wake) })
+	wg.Go(func() { p.dialLAN(ctx, s, wake) })
 	return nil
+}
+
+// rouse makes the loop that reads wake look at how things stand.
+func rouse(wake chan<- struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default:
+	}
 }
 
 func (p *Peer) lanRoles() string {
@@ -137,18 +155,17 @@ func (p *Peer) watchLAN(ctx context.Context, s *lan.Service, wake chan<- struct{
 		}
 		p.near.mu.Unlock()
 		p.router.Learn(&advertisements.Route{Dest: q, Addresses: ev.Hint.Addresses})
-		select {
-		case wake <- struct{}{}:
-		default:
-		}
+		rouse(wake)
 	}
 }
 
 // dialLAN keeps links to the neighbours. They are dialled one after the other:
 // who is near answers soon or not at all.
-func (p *Peer) dialLAN(ctx context.Context, wake <-chan struct{}) {
+func (p *Peer) dialLAN(ctx context.Context, s *lan.Service, wake <-chan struct{}) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	var strangers map[id.Peer]bool // who had a link and was not known to be near
+	var looked time.Time
 	for {
 		now := time.Now()
 		next := redialEvery
@@ -171,6 +188,15 @@ func (p *Peer) dialLAN(ctx context.Context, wake <-chan struct{}) {
 		}
 		p.near.mu.Unlock()
 		p.introduce(ctx, strange)
+		if wait := time.Until(looked.Add(lookAgain)); wait > 0 {
+			next = min(next, wait)
+		} else {
+			var more bool
+			if strangers, more = p.strangers(strangers); more {
+				looked = time.Now()
+				s.Refresh()
+			}
+		}
 		for _, q := range due {
 			if _, err := p.router.Connect(ctx, q); err == nil {
 				next = 0 // to introduce itself
@@ -199,4 +225,20 @@ func (p *Peer) introduce(ctx context.Context, neighbours []id.Peer) {
 			p.log.Debug("a neighbour was not told who this is", "neighbour", q.Short(), "error", err)
 		}
 	}
+}
+
+// strangers returns the peers that have dialled this one and are not known to be
+// near, and whether there are others among them than before.
+func (p *Peer) strangers(before map[id.Peer]bool) (all map[id.Peer]bool, more bool) {
+	all = map[id.Peer]bool{}
+	p.near.mu.Lock()
+	defer p.near.mu.Unlock()
+	for _, l := range p.ep.Links() {
+		if l.Outgoing() || p.near.hints[l.Peer()] != nil {
+			continue
+		}
+		all[l.Peer()] = true
+		more = more || !before[l.Peer()]
+	}
+	return all, more
 }
