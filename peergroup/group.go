@@ -79,7 +79,7 @@ func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvou
 	}
 	g.undo = append(g.undo, g.rdv.Close)
 	g.res, err = resolver.New(resolver.Config{
-		Scope: g.scope, Rendezvous: g.rdv, Route: p.Route, Learn: p.router.Learn, Logger: g.log,
+		Scope: g.scope, Rendezvous: g.rdv, Route: p.Route, Learn: p.router.Learn, Hear: p.router.Hear, Logger: g.log,
 	})
 	if err != nil {
 		return nil, err

@@ -56,7 +56,7 @@ type Config struct {
 	Interfaces []string
 
 	// Interval is the time between questions on the network, ±20 %; the first
-	// three come within 3 s. Zero means 15 s.
+	// four come within 5 s. Zero means 15 s.
 	Interval time.Duration
 
 	// Logger gets what users should know; nil is silent.

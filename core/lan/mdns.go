@@ -21,8 +21,9 @@ const (
 	serviceName   = serviceType + "." + serviceDomain
 )
 
-// firstRounds are the pauses before the second and the third round.
-var firstRounds = [...]time.Duration{time.Second, 2 * time.Second}
+// firstRounds are the pauses before the second, third and fourth round. A
+// question is easily lost, and a neighbour just being started.
+var firstRounds = [...]time.Duration{250 * time.Millisecond, 750 * time.Millisecond, 2 * time.Second}
 
 // browser asks the local network for peers, round after round, and answers the
 // questions of others, on each interface.

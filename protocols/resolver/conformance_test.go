@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
@@ -386,6 +387,45 @@ func TestAnswersMustFit(t *testing.T) {
 		}
 		if fmt.Sprint(got) != "[right right]" || len(ids) != 2 || ids[0] {
 			t.Errorf("got %q under %v", got, ids)
+		}
+	})
+}
+
+// TestRoutesOfAskers: the route in a query is the asker's word if it came from the
+// asker, and hearsay if others passed it on.
+func TestRoutesOfAskers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := memory.New(memory.Config{})
+		a, b := newNode(t, net, "a", nodeConfig{}), newNode(t, net, "b", nodeConfig{})
+		sub := id.GroupFromSeed(id.NetGroup, []byte("sub"))
+		var got log
+		res, err := resolver.New(resolver.Config{
+			Scope: b.ep.Scope(sub), Rendezvous: b.rdv,
+			Learn: func(r *advertisements.Route) { got.add("learned %v", r != nil) },
+			Hear:  func(r *advertisements.Route) { got.add("heard %v", r != nil) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Close()
+		l, err := a.ep.Dial(t.Context(), b.ep.Addresses()[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := id.PeerFromSeed(id.NetGroup, []byte("other"))
+		name := sub.Unique() + "ORes"
+		for source, want := range map[id.Peer]string{a.id: "learned true", other: "heard true"} {
+			doc, err := xmldoc.Marshal(&resolver.RawQuery{Handler: "x", Source: source, Route: &advertisements.Route{Dest: source}, Body: "q"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := a.ep.Scope(sub).SendOn(t.Context(), l, id.ClassResolver.String(), name, message.New(message.XML(message.Platform, name, doc))); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if s := got.take(); s != want {
+				t.Errorf("%s, want %s", s, want)
+			}
 		}
 	})
 }

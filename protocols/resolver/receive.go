@@ -60,7 +60,11 @@ func (s *Service) receiveQuery(_ context.Context, in endpoint.Incoming) {
 			s.stats.overHops.Add(1)
 			return
 		}
-		s.cfg.Learn(q.Route)
+		if q.From == q.Source && !q.Broadcast {
+			s.cfg.Learn(q.Route)
+		} else {
+			s.cfg.Hear(q.Route)
+		}
 		s.mu.Lock()
 		h, ok := s.handlers[q.Handler]
 		s.mu.Unlock()

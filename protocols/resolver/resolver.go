@@ -57,9 +57,13 @@ type Config struct {
 	// straight back; nil leaves it out.
 	Route func() *advertisements.Route
 
-	// Learn is called with the route that a query carries, when the query came
-	// from the asker or we are about to answer; nil ignores routes.
+	// Learn is called with the route to the asker that a query carries, when the
+	// asker itself sent it; nil ignores routes.
 	Learn func(*advertisements.Route)
+
+	// Hear is called with it when another peer passed the query on, who may have
+	// written anything into it; nil means Learn.
+	Hear func(*advertisements.Route)
 
 	// Credential goes along with what this peer sends, unless it is zero; nil
 	// sends none.
@@ -148,6 +152,9 @@ func New(cfg Config) (*Service, error) {
 	}
 	if cfg.Learn == nil {
 		cfg.Learn = func(*advertisements.Route) {}
+	}
+	if cfg.Hear == nil {
+		cfg.Hear = cfg.Learn
 	}
 	if cfg.Credential == nil {
 		cfg.Credential = func() xmldoc.Node { return xmldoc.Node{} }

@@ -443,6 +443,60 @@ func TestLearningRules(t *testing.T) {
 	})
 }
 
+// TestHearsay: what others say about a peer adds to what is known, and replaces
+// nothing.
+func TestHearsay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := memory.New(memory.Config{})
+		a := newNode(t, net, "a", nodeConfig{})
+		p, q := id.PeerFromSeed(id.NetGroup, []byte("p")), id.PeerFromSeed(id.NetGroup, []byte("q"))
+		known := func(p id.Peer) string {
+			for _, i := range a.r.Routes() {
+				if i.Peer == p {
+					return fmt.Sprint(i.Addresses, len(i.Hops))
+				}
+			}
+			return ""
+		}
+		at := func(names ...string) (all []endpoint.Address) {
+			for _, n := range names {
+				all = append(all, mem(n))
+			}
+			return all
+		}
+		want := func(p id.Peer, want string) {
+			t.Helper()
+			if got := known(p); got != want {
+				t.Errorf("known is %s, want %s", got, want)
+			}
+		}
+		a.r.Hear(&advertisements.Route{Dest: p, Addresses: at("1")})
+		want(p, "[mem://1] 0")
+		a.r.Hear(&advertisements.Route{Dest: p, Addresses: at("2", "1"), Hops: []advertisements.AccessPoint{{Peer: q}}})
+		want(p, "[mem://1 mem://2] 0")
+		a.r.Learn(&advertisements.Route{Dest: p, Addresses: at("3")}) // the peer itself
+		want(p, "[mem://3] 0")
+		for i := range 20 {
+			a.r.Hear(&advertisements.Route{Dest: p, Addresses: at(fmt.Sprint("trap", i))})
+		}
+		if got := known(p); !strings.HasPrefix(got, "[mem://3 mem://trap0 ") || strings.Count(got, "mem") != maxHeard {
+			t.Errorf("known is %s", got)
+		}
+		// A peer that tells its own way says something about others.
+		a.r.Learn(&advertisements.Route{Dest: q, Hops: []advertisements.AccessPoint{{Peer: p, Addresses: at("trap")}}})
+		want(q, "[] 1")
+		if got := known(p); !strings.HasPrefix(got, "[mem://3 ") {
+			t.Errorf("known is %s", got)
+		}
+		// A way through others stays, too.
+		a.r.Hear(&advertisements.Route{Dest: q, Addresses: at("trap")})
+		want(q, "[] 1")
+		a.r.Hear(&advertisements.Route{Dest: a.id, Addresses: at("trap")})
+		a.r.Hear(nil)
+		want(a.id, "")
+	})
+}
+
 // TestFailedAddressesRest: an address that did not answer is left alone for 30 s.
 func TestFailedAddressesRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -16,6 +16,10 @@ const (
 	// maxDialsPerRoute bounds the addresses tried for one destination.
 	maxDialsPerRoute = 4
 
+	// maxHeard bounds the addresses of a destination when others than it name
+	// more; those known before stay.
+	maxHeard = 8
+
 	// maxPendingQueries bounds destinations being asked for.
 	maxPendingQueries = 1024
 

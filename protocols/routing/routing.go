@@ -198,7 +198,7 @@ func (r *Router) Learn(route *advertisements.Route) {
 		return
 	}
 	for _, h := range route.Hops {
-		if h.Peer != r.self && len(h.Addresses) > 0 {
+		if h.Peer != r.self && len(h.Addresses) > 0 && !r.hear(h.Peer, h.Addresses) {
 			r.learn(h.Peer, h.Addresses, nil)
 		}
 	}
@@ -227,6 +227,39 @@ func (r *Router) learn(p id.Peer, addresses []endpoint.Address, hops []id.Peer) 
 		close(e.changed)
 		e.changed = nil
 	}
+}
+
+// Hear takes a route to a peer from somebody who may not know or not say the
+// truth. It is learned where nothing is known; else its addresses are tried after
+// those that are, and nothing is replaced.
+func (r *Router) Hear(route *advertisements.Route) {
+	if route == nil || route.Dest == r.self {
+		return
+	}
+	if !r.hear(route.Dest, route.Addresses) {
+		r.Learn(route)
+	}
+}
+
+// hear adds addresses to those known of a peer. It reports false if nothing is
+// known about it.
+func (r *Router) hear(p id.Peer, addresses []endpoint.Address) bool {
+	addresses = r.usable(addresses)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.table[p]
+	if e == nil || len(e.addresses)+len(e.hops) == 0 {
+		return false
+	}
+	if len(e.addresses) == 0 {
+		return true // the way through others works, or it would be forgotten
+	}
+	for _, a := range addresses {
+		if len(e.addresses) < maxHeard && !slices.Contains(e.addresses, a) {
+			e.addresses = append(slices.Clip(e.addresses), a)
+		}
+	}
+	return true
 }
 
 // evict makes room for one more entry. r.mu is held.

@@ -53,7 +53,7 @@ func TestTwoMachinesByMDNS(t *testing.T) {
 	ann.until(deadline, "peers", named("carl"))
 
 	carl.until(deadline, "peers", named("ann"))
-	ann.must("talk -w 0 -register wall; search -f")
+	ann.must("talk -w 0 -register wall")
 	carl.until(deadline, "search -r -w 100ms", named("JxtaTalkUserName.wall"))
 	carl.must("talk -w 0 -register moon")
 	ann.until(deadline, "search -r -w 100ms", named("JxtaTalkUserName.moon"))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -34,7 +35,7 @@ type shell struct {
 	cmd     *exec.Cmd
 	in      io.WriteCloser
 	readers sync.WaitGroup
-	killed  bool
+	gone    bool      // the process has ended, or will in a moment
 	began   time.Time // when the process was started
 	asked   int       // commands that were given by do
 
@@ -99,17 +100,32 @@ func (s *shell) ended() {
 
 // close ends the shell and waits for it.
 func (s *shell) close() {
-	if s.killed {
+	if s.gone {
 		return
 	}
+	s.gone = true
 	_ = s.in.Close()
 	kill := time.AfterFunc(patience, func() { _ = s.cmd.Process.Kill() })
 	defer kill.Stop()
 	s.readers.Wait()
 	_ = s.cmd.Wait()
 	if code := s.cmd.ProcessState.ExitCode(); code < 0 || code == 1 {
-		s.t.Errorf("%s did not end well: %v, %v", s.name, s.cmd.ProcessState, s.alerts)
+		s.t.Errorf("%s did not end well: %v, %v", s.name, s.cmd.ProcessState, s.lately())
 	}
+}
+
+// interrupt ends the shell while a command runs, and returns what it had written
+// that nobody has looked at.
+func (s *shell) interrupt() []object {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
+		s.t.Fatal(err)
+	}
+	s.close()
+	if code := s.cmd.ProcessState.ExitCode(); code != 130 {
+		s.t.Errorf("%s ended with status %d after SIGINT", s.name, code)
+	}
+	return s.rows[s.seen:]
 }
 
 // kill ends the process without any chance to say goodbye.
@@ -118,7 +134,7 @@ func (s *shell) kill() {
 	if err := s.cmd.Process.Kill(); err != nil {
 		s.t.Fatal(err)
 	}
-	s.killed = true
+	s.gone = true
 	_ = s.in.Close()
 	s.readers.Wait()
 	_ = s.cmd.Wait()
@@ -128,7 +144,7 @@ func (s *shell) kill() {
 func (s *shell) say(lines ...string) {
 	s.t.Helper()
 	if _, err := io.WriteString(s.in, strings.Join(lines, "\n")+"\n"); err != nil {
-		s.t.Fatalf("%s: %v; %v", s.name, err, s.heard())
+		s.t.Fatalf("%s: %v; %v", s.name, err, s.lately())
 	}
 }
 
@@ -172,7 +188,7 @@ func (s *shell) must(line string) []object {
 	s.t.Helper()
 	rows, status := s.do(line)
 	if status != "0" {
-		s.t.Fatalf("%s: %q has status %s; errors: %v", s.name, line, status, s.heard())
+		s.t.Fatalf("%s: %q has status %s; errors: %v", s.name, line, status, s.lately())
 	}
 	return rows
 }
@@ -214,18 +230,25 @@ func (s *shell) hearsTalk(from, words string) {
 	})
 }
 
+// lately returns the last things that came on standard error.
+func (s *shell) lately() []object {
+	const enough = 5
+	all := s.heard()
+	return all[max(0, len(all)-enough):]
+}
+
 // until repeats a command until one of its rows is wanted, and returns that.
 func (s *shell) until(deadline time.Time, line string, wanted func(object) bool) object {
 	s.t.Helper()
 	for {
-		rows, _ := s.do(line)
+		rows, _ := s.do(line + "; sleep 20ms")
 		for _, o := range rows {
 			if wanted(o) {
 				return o
 			}
 		}
 		if !time.Now().Before(deadline) {
-			s.t.Fatalf("%s: %q never gave what was wanted, at last %v; errors: %v", s.name, line, rows, s.heard())
+			s.t.Fatalf("%s: %q never gave what was wanted, at last %v; errors: %v", s.name, line, rows, s.lately())
 		}
 	}
 }
