@@ -52,8 +52,13 @@ type Group struct {
 // ErrJoined is the cause when a group is joined that this peer is in already.
 var ErrJoined = errors.New("this peer is in the group already")
 
-// publishTimeout bounds announcing what starting a group announces.
-const publishTimeout = 5 * time.Second
+const (
+	// publishTimeout bounds announcing what starting a group announces.
+	publishTimeout = 5 * time.Second
+
+	// withdrawTimeout bounds taking it back when the group is left.
+	withdrawTimeout = time.Second
+)
 
 // newGroup starts the services of a group.
 func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvous.Role) (g *Group, err error) {
@@ -123,30 +128,66 @@ func (g *Group) describe(role rendezvous.Role) error {
 func (g *Group) announce() error {
 	ctx, cancel := context.WithTimeout(g.ctx, publishTimeout)
 	defer cancel()
-	if err := g.disc.Publish(ctx, g.self.Load(), discovery.Lifetime{}); err != nil {
+	if err := g.disc.Publish(ctx, g.self.Load(), discovery.Lifetime{Local: discovery.Forever}); err != nil {
 		return err
 	}
 	if g.parent == nil {
 		return nil
 	}
-	if err := g.parent.disc.Publish(ctx, g.adv, discovery.Lifetime{}); err != nil {
+	if err := g.parent.disc.Publish(ctx, g.adv, discovery.Lifetime{Remote: groupRemote}); err != nil {
 		return err
 	}
 	if g.rdv.Role() != rendezvous.Rendezvous {
 		return nil
 	}
-	r := &advertisements.Rendezvous{
-		Group: g.adv.ID, Peer: g.peer.id, Service: advertisements.RendezvousService(g.adv.ID),
-		Name: g.peer.cfg.Name, Route: g.peer.Route(),
+	if err := g.announceRendezvous(ctx); err != nil {
+		return err
 	}
-	if err := g.disc.Publish(ctx, r, discovery.Lifetime{}); err != nil {
+	g.Go(func(ctx context.Context) {
+		t := time.NewTicker(rendezvousAgain)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+			}
+			if err := g.announceRendezvous(ctx); err != nil && ctx.Err() == nil {
+				g.log.Warn("the rendezvous could not be announced", "error", err)
+			}
+		}
+	})
+	return nil
+}
+
+// How long advertisements of groups and rendezvous live, as with JXSE: others
+// keep a group's for two weeks; a rendezvous announces itself again and again,
+// so that one that vanished is soon forgotten.
+const (
+	groupRemote      = 14 * 24 * time.Hour
+	rendezvousLocal  = 300 * time.Second
+	rendezvousRemote = 150 * time.Second
+	rendezvousAgain  = 150 * time.Second
+)
+
+// announceRendezvous publishes that this peer is a rendezvous of the group: in
+// the group, and in the parent, where members that join look for one.
+func (g *Group) announceRendezvous(ctx context.Context) error {
+	adv, life := g.rendezvousAdv(), discovery.Lifetime{Local: rendezvousLocal, Remote: rendezvousRemote}
+	if err := g.disc.Publish(ctx, adv, life); err != nil {
 		return err
 	}
 	if g.parent.adv.ID == id.WorldGroup {
 		return nil
 	}
-	// Members of the parent that join look for the rendezvous there.
-	return g.parent.disc.Publish(ctx, r, discovery.Lifetime{})
+	return g.parent.disc.Publish(ctx, adv, life)
+}
+
+func (g *Group) rendezvousAdv() *advertisements.Rendezvous {
+	return &advertisements.Rendezvous{
+		Group: g.adv.ID, Peer: g.peer.id, Service: advertisements.RendezvousService(g.adv.ID),
+		Name: g.peer.cfg.Name, Route: g.peer.Route(),
+	}
 }
 
 // met keeps the advertisement of a peer that leases here or is leased from, for
@@ -262,10 +303,25 @@ func (g *Group) leave() {
 		g.cancel(ErrLeft)
 		g.mu.Unlock()
 		g.wg.Wait()
+		g.withdraw()
 		for _, f := range slices.Backward(g.undo) {
 			f()
 		}
 	})
+}
+
+// withdraw takes back that this peer is a rendezvous of the group.
+func (g *Group) withdraw() {
+	if g.disc == nil || g.parent == nil || g.rdv.Role() != rendezvous.Rendezvous {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), withdrawTimeout)
+	defer cancel()
+	for _, d := range []*discovery.Service{g.disc, g.parent.disc} {
+		if err := d.Remove(ctx, g.rendezvousAdv()); err != nil && !errors.Is(err, discovery.ErrNotFound) {
+			g.log.Debug("the rendezvous could not be withdrawn", "error", err)
+		}
+	}
 }
 
 // Spec describes a group to be created.

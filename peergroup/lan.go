@@ -218,12 +218,22 @@ func (p *Peer) dialLAN(ctx context.Context, s *lan.Service, wake <-chan struct{}
 }
 
 // introduce gives the own advertisement to new neighbours, so that they know who
-// this is without asking.
+// this is without asking, and has the groups ask them what they are looking for.
 func (p *Peer) introduce(ctx context.Context, neighbours []id.Peer) {
 	for _, q := range neighbours {
 		if err := p.net.disc.PublishTo(ctx, q, p.net.PeerAdvertisement(), discovery.Lifetime{}); err != nil && ctx.Err() == nil {
 			p.log.Debug("a neighbour was not told who this is", "neighbour", q.Short(), "error", err)
 		}
+		p.net.neighbour(q)
+	}
+}
+
+// neighbour tells the group and those joined in it of a new neighbour, which may
+// be in any of them.
+func (g *Group) neighbour(q id.Peer) {
+	g.rdv.Neighbour(q)
+	for _, c := range g.Groups() {
+		c.neighbour(q)
 	}
 }
 

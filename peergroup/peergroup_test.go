@@ -334,6 +334,29 @@ func TestLeavingAGroupEndsItsModules(t *testing.T) {
 	})
 }
 
+func TestTheRendezvousOfAGroupIsAnnouncedWhileItIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, inBox(memory.New(memory.Config{}), "a", peergroup.Roles{Rendezvous: true}))
+		g, err := p.Net().Create(t.Context(), peergroup.Spec{Name: "g"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		announced := func() int {
+			return len(p.Net().Discovery().Local(discovery.Query{
+				Kind: advertisements.Advs, Attr: "RdvServiceName", Value: advertisements.RendezvousService(g.ID()),
+			}))
+		}
+		time.Sleep(time.Hour) // longer than one announcement lives
+		if announced() != 1 {
+			t.Error("the rendezvous is there and not announced")
+		}
+		g.Leave()
+		if announced() != 0 {
+			t.Error("the rendezvous left and is still announced")
+		}
+	})
+}
+
 type hiOther struct{}
 
 func (hiOther) Start(ctx context.Context, g *peergroup.Group) error {
