@@ -81,10 +81,22 @@ func startPeer(ctx context.Context, o *options) (peer *peergroup.Peer, note stri
 			continue
 		}
 		if err == nil && n > 1 {
-			note = fmt.Sprintf("another juxta uses %s, so this one is %s in %s", first, cfg.Name, cfg.Home)
+			note = fmt.Sprintf("another juxta uses %s, so this one is %s in %s", inHome(first), cfg.Name, inHome(cfg.Home))
 		}
 		return peer, note, err
 	}
+}
+
+// inHome writes a folder below the user's own as people do, with "~".
+func inHome(dir string) string {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return dir
+	}
+	if rest, err := filepath.Rel(home, dir); err == nil && filepath.IsLocal(rest) {
+		return filepath.Join("~", rest)
+	}
+	return dir
 }
 
 // whyNot tells in one line why the peer could not start, and what to try.

@@ -131,7 +131,8 @@ func (s *Service) Local(q Query) []Result {
 // frees everything. An error is the last thing yielded: it wraps [ErrQuery],
 // [ErrClosed], or [ErrNobody] if the question could not be put to anybody, which
 // a peer that is looking for its rendezvous says after a few seconds. When a
-// rendezvous is found or changed meanwhile, it is asked too.
+// rendezvous is found or changed meanwhile, or a neighbour turns up, it is asked
+// too.
 //
 // Answers go into the own cache, for as long as they say but not longer than a
 // day. Answers to other questions, or that do not fit, are dropped. The sequence
@@ -215,15 +216,20 @@ func (s *Service) ask(ctx context.Context, q Query) iter.Seq2[*resolver.RawRespo
 		var again sync.WaitGroup
 		defer again.Wait()
 		defer cancel()
-		if q.Peer.IsZero() && s.rdv.Role() == rendezvous.Edge {
+		if q.Peer.IsZero() {
 			events := s.rdv.Events(ctx)
 			again.Go(func() {
 				for ev := range events {
-					if ev.Kind != rendezvous.Leased {
+					raw, err := raw, error(nil)
+					switch ev.Kind {
+					case rendezvous.Leased:
+						_, err = s.res.SpreadQuery(ctx, &raw)
+					case rendezvous.NeighbourUp:
+						err = s.res.SendQuery(ctx, ev.Peer, &raw)
+					default:
 						continue
 					}
-					raw := raw
-					if _, err := s.res.SpreadQuery(ctx, &raw); err == nil {
+					if err == nil {
 						wake(reached)
 					}
 				}

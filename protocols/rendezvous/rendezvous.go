@@ -96,7 +96,7 @@ type Config struct {
 // Event tells a change of this peer's relations in the group.
 type Event struct {
 	Kind EventKind
-	Peer id.Peer // the rendezvous or the client
+	Peer id.Peer // the rendezvous, the client or the neighbour
 }
 
 // EventKind says what happened.
@@ -110,11 +110,12 @@ const (
 	ClientJoined                      // an edge took a lease here
 	ClientStayed                      // and renewed it
 	ClientLeft                        // it said goodbye, vanished or let the lease run out
+	NeighbourUp                       // there is a link to one more neighbour, see Config.Near
 )
 
 // String returns the name of the kind.
 func (k EventKind) String() string {
-	names := [...]string{"", "leased", "renewed", "lost", "client joined", "client stayed", "client left"}
+	names := [...]string{"", "leased", "renewed", "lost", "client joined", "client stayed", "client left", "neighbour up"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -265,6 +266,10 @@ func (s *Service) Role() Role { return s.cfg.Role }
 // Events yields what happens from now on, until ctx ends; see [event.Hub] for
 // what a reader that lags loses. The sequence is single-use.
 func (s *Service) Events(ctx context.Context) iter.Seq[Event] { return s.events.Subscribe(ctx) }
+
+// Neighbour says that Config.Near has a peer more. Whoever waits for answers of
+// the group may want to ask it, too.
+func (s *Service) Neighbour(p id.Peer) { s.tell(NeighbourUp, p) }
 
 // Connected reports whether the peer has a way to the rest of the group: an
 // edge its lease, a rendezvous itself, an ad hoc peer a neighbourhood.

@@ -41,6 +41,9 @@ func routeCommand(h *Host) *interp.Command {
 				c.Detail(interp.Field{Name: "peer_id", Value: r.Dest.String()}, interp.Field{Name: "addresses", Value: addressTexts(r.Addresses)})
 				return nil
 			}
+			if !slices.Contains([]string{"info", "connect", "delete"}, verb) {
+				return interp.Usagef("route does not know %q", verb).Try("usage: %s", c.Command.Usage())
+			}
 			if len(c.Args) != 2 {
 				return interp.Usagef("route %s wants a peer", verb).Try("usage: %s", c.Command.Usage())
 			}
@@ -54,7 +57,7 @@ func routeCommand(h *Host) *interp.Command {
 			case "delete":
 				h.peer.Router().Forget(p)
 				return nil
-			case "connect":
+			default:
 				wait, err := c.Duration("w", dialWait)
 				if err != nil {
 					return err
@@ -66,7 +69,6 @@ func routeCommand(h *Host) *interp.Command {
 				}
 				return h.routeInfo(c, p)
 			}
-			return interp.Usagef("route does not know %q", verb).Try("usage: %s", c.Command.Usage())
 		},
 	}
 }
