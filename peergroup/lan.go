@@ -136,7 +136,7 @@ func (p *Peer) lanRoles() string {
 func (p *Peer) watchLAN(ctx context.Context, s *lan.Service, wake chan<- struct{}) {
 	for ev := range s.Events(ctx) {
 		q := ev.Hint.Peer
-		p.router.Learn(&advertisements.Route{Dest: q, Addresses: ev.Hint.Addresses}) // before anybody dials it
+		p.router.Hear(&advertisements.Route{Dest: q, Addresses: ev.Hint.Addresses}) // before anybody dials it
 		p.near.mu.Lock()
 		switch x := p.near.hints[q]; {
 		case ev.Kind == lan.Lost:
