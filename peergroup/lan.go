@@ -30,6 +30,9 @@ const (
 	// lookAgain is the least time between searches that links from peers not
 	// known to be near cause. Such a peer may be a neighbour that was faster.
 	lookAgain = 2 * time.Second
+
+	// askFor is how long a neighbour has to answer who it is.
+	askFor = 5 * time.Second
 )
 
 // neighbours are the peers found near by, and whether there is a link to them.
@@ -166,6 +169,8 @@ func (p *Peer) dialLAN(ctx context.Context, s *lan.Service, wake <-chan struct{}
 	defer timer.Stop()
 	var strangers map[id.Peer]bool // who had a link and was not known to be near
 	var looked time.Time
+	var asking sync.WaitGroup
+	defer asking.Wait()
 	for {
 		now := time.Now()
 		next := redialEvery
@@ -200,6 +205,7 @@ func (p *Peer) dialLAN(ctx context.Context, s *lan.Service, wake <-chan struct{}
 		for _, q := range due {
 			if _, err := p.router.Connect(ctx, q); err == nil {
 				next = 0 // to introduce itself
+				asking.Go(func() { p.askWho(ctx, q) })
 			} else if ctx.Err() == nil && !errors.Is(err, endpoint.ErrSelf) {
 				p.log.Debug("a neighbour cannot be reached", "neighbour", q.Short(), "error", err)
 			}
@@ -214,6 +220,17 @@ func (p *Peer) dialLAN(ctx context.Context, s *lan.Service, wake <-chan struct{}
 		case <-timer.C:
 		case <-wake:
 		}
+	}
+}
+
+// askWho gets the advertisement of a neighbour that was dialled, which may not
+// know yet that this peer is near.
+func (p *Peer) askWho(ctx context.Context, q id.Peer) {
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	query := discovery.Query{Kind: advertisements.Peers, Attr: "PID", Value: q.String(), Peer: q, RemoteOnly: true, Limit: 1}
+	if _, err := p.net.disc.FindOne(ctx, query); err != nil && ctx.Err() == nil {
+		p.log.Debug("a neighbour was not asked who it is", "neighbour", q.Short(), "error", err)
 	}
 }
 

@@ -259,15 +259,17 @@ func (p *program) complete(before string, asked bool) []terminal.Suggestion {
 	return all
 }
 
-// ask reads a line for a command, without completion.
+// ask reads a line for a command, which Ctrl-C ends.
 func (p *program) ask(ctx context.Context, prompt string) (string, error) {
-	if !p.interactive {
-		return p.term.ReadLine(ctx)
+	if p.interactive {
+		p.term.SetPrompt(prompt)
 	}
-	p.term.SetPrompt(prompt)
-	p.term.SetCompleter(nil)
-	defer p.term.SetCompleter(p.complete)
-	return p.term.ReadLine(ctx)
+	line, err := p.term.ReadAnswer(ctx)
+	if errors.Is(err, terminal.ErrInterrupted) {
+		p.session.Interrupt()
+		return "", context.Canceled
+	}
+	return line, err
 }
 
 // continuation is the prompt for the further lines of a command.
@@ -313,10 +315,13 @@ func (p *program) command(ctx context.Context) (string, error) {
 	}
 	for interp.Incomplete(src) {
 		p.term.SetPrompt(continuation)
-		more, err := p.term.ReadLine(ctx)
+		more, err := p.term.ReadAnswer(ctx)
+		if errors.Is(err, terminal.ErrInterrupted) {
+			return "", nil // Ctrl-C gives up what was begun
+		}
 		if errors.Is(err, io.EOF) {
 			if p.interactive {
-				return "", nil // Ctrl-D gives up what was begun
+				return "", nil // and so does Ctrl-D
 			}
 			return src, nil // the session tells what is missing
 		}

@@ -135,6 +135,27 @@ func TestTwoNewcomersTalk(t *testing.T) {
 	}
 }
 
+// TestCtrlCGivesUp what was begun: a command of several lines, a conversation.
+func TestCtrlCGivesUp(t *testing.T) {
+	t.Parallel()
+	s := sit(t, filepath.Join(t.TempDir(), "juxta"), quiet()...)
+	s.Type("echo 'one\r")
+	has(s, "\n  ...>")
+	s.Type("two\x03")
+	ready(s)
+	s.Type("talk -w 100ms ann\r")
+	has(s, "\nann to ann>")
+	s.Type("half a line\x03")
+	has(s, "\n# talk - interrupted\nJXTA>")
+	ready(s)
+	s.Type("echo 'still' there\r")
+	has(s, "\nstill there\nJXTA>")
+	s.Type("exit\r")
+	if status := s.Wait(); status != 130 { // that of the last command that failed
+		t.Errorf("status %d", status)
+	}
+}
+
 func TestSignals(t *testing.T) {
 	t.Parallel()
 	s := sit(t, filepath.Join(t.TempDir(), "juxta"), quiet()...)

@@ -414,3 +414,47 @@ func FuzzQuery(f *testing.F) {
 		}
 	})
 }
+
+func FuzzResponseAndIndex(f *testing.F) {
+	files, _ := filepath.Glob("testdata/*.jxm")
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		msg, err := message.Decode(b)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for e := range msg.All() {
+			switch {
+			case strings.HasSuffix(e.Name, "Srdi"):
+				f.Add(gunzip(f, e.Body))
+			case strings.HasSuffix(e.Name, "IRes"):
+				f.Add(e.Body)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, again := &resolver.RawResponse{}, &resolver.RawResponse{}
+		if xmldoc.Unmarshal(b, r) == nil {
+			doc, err := xmldoc.Marshal(r)
+			if err != nil {
+				t.Fatalf("what was read cannot be printed: %v", err)
+			}
+			if err := xmldoc.Unmarshal(doc, again); err != nil || again.ID != r.ID || again.Body != r.Body {
+				t.Fatalf("%v: read again as %+v, was %+v", err, again, r)
+			}
+		}
+		x, other := &resolver.Index{}, &resolver.Index{}
+		if xmldoc.Unmarshal(b, x) == nil {
+			doc, err := xmldoc.Marshal(x)
+			if err != nil {
+				t.Fatalf("what was read cannot be printed: %v", err)
+			}
+			if err := xmldoc.Unmarshal(doc, other); err != nil || other.Payload != x.Payload {
+				t.Fatalf("%v: read again as %+v, was %+v", err, other, x)
+			}
+		}
+	})
+}

@@ -445,3 +445,34 @@ func FuzzHeader(f *testing.F) {
 		}
 	})
 }
+
+func FuzzQueryAndResponse(f *testing.F) {
+	for _, name := range []string{"tcp-package-route-query", "tcp-package-route-response", "tcp-package-route-nack"} {
+		for e := range recording(f, name).All() {
+			q, r := &resolver.RawQuery{}, &resolver.RawResponse{}
+			if xmldoc.Unmarshal(e.Body, q) == nil {
+				f.Add([]byte(q.Body))
+			}
+			if xmldoc.Unmarshal(e.Body, r) == nil {
+				f.Add([]byte(r.Body))
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, d := range []func() xmldoc.Document{
+			func() xmldoc.Document { return &query{} }, func() xmldoc.Document { return &response{} },
+		} {
+			read := d()
+			if xmldoc.Unmarshal(b, read) != nil {
+				continue
+			}
+			doc, err := xmldoc.Marshal(read)
+			if err != nil {
+				t.Fatalf("what was read cannot be printed: %v", err)
+			}
+			if err := xmldoc.Unmarshal(doc, d()); err != nil {
+				t.Fatalf("what was printed cannot be read: %v\n%s", err, doc)
+			}
+		}
+	})
+}

@@ -68,7 +68,7 @@ func (ed *editor) suggest(d prompt.Document) []prompt.Suggest {
 	ed.mu.Lock()
 	complete := ed.complete
 	ed.mu.Unlock()
-	if complete == nil {
+	if complete == nil || ed.keys.answering() {
 		return nil
 	}
 	if d.TextAfterCursor() != "" && !strings.HasPrefix(d.TextAfterCursor(), " ") {
@@ -82,7 +82,11 @@ func (ed *editor) suggest(d prompt.Document) []prompt.Suggest {
 	return all
 }
 
-func (ed *editor) ReadLine(ctx context.Context) (string, error) {
+func (ed *editor) ReadLine(ctx context.Context) (string, error) { return ed.readLine(ctx, false) }
+
+func (ed *editor) ReadAnswer(ctx context.Context) (string, error) { return ed.readLine(ctx, true) }
+
+func (ed *editor) readLine(ctx context.Context, answer bool) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
@@ -97,7 +101,7 @@ func (ed *editor) ReadLine(ctx context.Context) (string, error) {
 	} {
 		_ = option(ed.prompt) // these two cannot fail
 	}
-	ed.keys.newLine()
+	ed.keys.newLine(answer)
 	stop := context.AfterFunc(ctx, ed.keys.abort)
 	defer stop()
 	for {
@@ -108,6 +112,8 @@ func (ed *editor) ReadLine(ctx context.Context) (string, error) {
 			continue
 		case endAbort:
 			return "", ctx.Err()
+		case endInterrupt:
+			return "", ErrInterrupted
 		case endEOF:
 			return "", io.EOF
 		}

@@ -13,10 +13,11 @@ import (
 type ending uint8
 
 const (
-	endLine    ending = iota // Enter
-	endEOF                   // Ctrl-D on an empty line, or hang-up
-	endAbort                 // called off
-	endRestart               // the window changed: read on
+	endLine      ending = iota // Enter
+	endEOF                     // Ctrl-D on an empty line, or hang-up
+	endAbort                   // called off
+	endRestart                 // the window changed: read on
+	endInterrupt               // Ctrl-C in an answer
 )
 
 // errNothing tells the library that no key was pressed.
@@ -38,7 +39,8 @@ type keyboard struct {
 	last     byte     // first octet of the last key given out
 	lasts    int      // how often in a row it was given out
 	end      ending
-	columns  int // width of the window when the line began
+	answer   bool // Ctrl-C ends the line
+	columns  int  // width of the window when the line began
 	hungUp   bool
 	closed   bool
 	search   *search // Ctrl-R is going on
@@ -50,9 +52,10 @@ type keyboard struct {
 var _ prompt.ConsoleParser = (*keyboard)(nil)
 
 // newLine forgets what belonged to the line before.
-func (k *keyboard) newLine() {
+func (k *keyboard) newLine(answer bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.answer = answer
 	k.private, k.end, k.last, k.lasts, k.tabAlive = nil, endLine, 0, 0, false
 }
 
@@ -163,6 +166,12 @@ func (k *keyboard) given(key []byte) ([]byte, error) {
 	}
 
 	k.mu.Lock()
+	if key[0] == ctrlC && k.answer && k.end != endAbort {
+		k.end = endInterrupt
+		k.private = [][]byte{keySave, {ctrlD}}
+		k.mu.Unlock()
+		return nil, errNothing
+	}
 	again := k.last == key[0] && len(key) == 1
 	k.last = key[0]
 	k.lasts++
@@ -195,6 +204,13 @@ func (k *keyboard) given(key []byte) ([]byte, error) {
 
 func isVertical(key []byte) bool {
 	return bytes.Equal(key, []byte("\x1b[A")) || bytes.Equal(key, []byte("\x1b[B"))
+}
+
+// answering reports whether the line is an answer.
+func (k *keyboard) answering() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.answer
 }
 
 // tabbed reports whether the user has asked for the menu and not left it yet.

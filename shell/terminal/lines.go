@@ -72,6 +72,8 @@ func (l *lines) ReadLine(ctx context.Context) (string, error) {
 	}
 }
 
+func (l *lines) ReadAnswer(ctx context.Context) (string, error) { return l.ReadLine(ctx) }
+
 func (l *lines) ReadSecret(context.Context, string) (string, error) { return "", ErrNoTerminal }
 
 func (l *lines) Write(p []byte) (int, error) {

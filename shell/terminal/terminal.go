@@ -33,6 +33,11 @@ type Terminal interface {
 	// has left (Ctrl-D, end of input, hang-up). It ends with ctx.
 	ReadLine(ctx context.Context) (string, error)
 
+	// ReadAnswer is ReadLine for a line that belongs to something begun: Ctrl-C
+	// does not only drop the line but ends the call with ErrInterrupted, where the
+	// terminal gives it as a key and not as a signal. Nothing is completed.
+	ReadAnswer(ctx context.Context) (string, error)
+
 	// ReadSecret asks for a line without showing what is typed. It fails with
 	// ErrNoTerminal if that cannot be done.
 	ReadSecret(ctx context.Context, prompt string) (string, error)
@@ -57,7 +62,8 @@ type Terminal interface {
 // ErrNoTerminal is the error of questions that need a terminal.
 var ErrNoTerminal = errors.New("terminal: there is no terminal to ask")
 
-// ErrInterrupted is the error of [Terminal.ReadSecret] on Ctrl-C.
+// ErrInterrupted is the error of [Terminal.ReadAnswer] and [Terminal.ReadSecret]
+// on Ctrl-C.
 var ErrInterrupted = errors.New("terminal: interrupted")
 
 // Config is what a terminal needs.
