@@ -9,10 +9,7 @@ import (
 
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
-	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 )
-
-const rolePassing = rendezvous.Rendezvous
 
 // Protocol binds the documents of a question and of its answer to a handler
 // name. Q and R are pointers to structs. Make it with [Define]; it is a value

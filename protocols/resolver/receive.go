@@ -8,6 +8,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
+	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 )
 
 // body returns the octets of the one element that matters, unpacked for an
@@ -84,7 +85,7 @@ func (s *Service) receiveQuery(_ context.Context, in endpoint.Incoming) {
 // The elements of propagation stay in the message, so that hops count on.
 func (s *Service) passOn(ctx context.Context, in endpoint.Incoming, q *RawQuery, clients bool) {
 	rdv := s.cfg.Rendezvous
-	if rdv.Role() != rolePassing {
+	if rdv.Role() != rendezvous.Rendezvous {
 		return
 	}
 	doc, err := xmldoc.Marshal(q)

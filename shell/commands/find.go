@@ -199,3 +199,26 @@ func nothingFound(c *interp.Call, what string) error {
 	}
 	return e
 }
+
+// lookUp returns the advertisements of one type that fit a query, each once:
+// those in the own cache, else the first that others have.
+func lookUp[A interface {
+	advertisements.Advertisement
+	Key() string
+}](ctx context.Context, g *peergroup.Group, q discovery.Query, wait time.Duration) ([]A, error) {
+	var found []A
+	add := func(r discovery.Result) bool {
+		a, ok := r.Adv.(A)
+		if ok && !slices.ContainsFunc(found, func(x A) bool { return x.Key() == a.Key() }) {
+			found = append(found, a)
+		}
+		return ok
+	}
+	for _, r := range g.Discovery().Local(q) {
+		add(r)
+	}
+	if len(found) == 0 {
+		findOne(ctx, g, q, wait, add)
+	}
+	return found, ctx.Err()
+}

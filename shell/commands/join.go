@@ -3,7 +3,6 @@ package commands
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/juxta-p2p/juxta/advertisements"
@@ -88,22 +87,9 @@ func (h *Host) findGroupAdv(ctx context.Context, c *interp.Call, a interp.Arg, w
 	if gid, err := id.ParseGroup(a.Text); err == nil {
 		q.Attr, q.Value = "GID", gid.String()
 	}
-	var found []*advertisements.Group
-	add := func(r discovery.Result) bool {
-		g, ok := r.Adv.(*advertisements.Group)
-		if ok && !slices.ContainsFunc(found, func(x *advertisements.Group) bool { return x.ID == g.ID }) {
-			found = append(found, g)
-		}
-		return ok
-	}
 	g := h.group()
-	for _, r := range g.Discovery().Local(q) {
-		add(r)
-	}
-	if len(found) == 0 {
-		findOne(ctx, g, q, wait, add)
-	}
-	if err := ctx.Err(); err != nil {
+	found, err := lookUp[*advertisements.Group](ctx, g, q, wait)
+	if err != nil {
 		return nil, err
 	}
 	switch len(found) {

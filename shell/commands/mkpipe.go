@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/juxta-p2p/juxta/advertisements"
@@ -88,22 +87,9 @@ func (h *Host) findPipe(ctx context.Context, c *interp.Call, a interp.Arg, wait 
 	if p, err := id.ParsePipe(a.Text); err == nil {
 		q.Attr, q.Value = "Id", p.String()
 	}
-	var found []*advertisements.Pipe
-	add := func(r discovery.Result) bool {
-		p, ok := r.Adv.(*advertisements.Pipe)
-		if ok && !slices.ContainsFunc(found, func(x *advertisements.Pipe) bool { return x.ID == p.ID }) {
-			found = append(found, p)
-		}
-		return ok
-	}
 	g := h.group()
-	for _, r := range g.Discovery().Local(q) {
-		add(r)
-	}
-	if len(found) == 0 {
-		findOne(ctx, g, q, wait, add)
-	}
-	if err := ctx.Err(); err != nil {
+	found, err := lookUp[*advertisements.Pipe](ctx, g, q, wait)
+	if err != nil {
 		return nil, err
 	}
 	switch len(found) {

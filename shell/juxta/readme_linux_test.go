@@ -29,7 +29,7 @@ var shapes = []struct {
 	instead string
 }{
 	{regexp.MustCompile(`urn:jxta:(cbid|uuid)-[0-9A-F]+`), "urn:jxta:$1-…"},
-	{regexp.MustCompile(`\b[0-9A-F]{8}\b`), "XXXXXXXX"},
+	{regexp.MustCompile(`\b[0-9A-F]{8}\b`), "########"},
 	{regexp.MustCompile(`tcp://[0-9.]+:97[0-9]{2}\b`), "tcp://…"},
 	{regexp.MustCompile(`\S+/\.config/juxta`), "….config/juxta"},
 }
