@@ -2,13 +2,15 @@
 //
 // Guarantees: every reader sees the events published after it subscribed, in
 // order of publication, except that a reader that lags more than [Buffer]
-// events loses the oldest ones, which its owner can count. Publishing never
-// waits.
+// events loses the oldest ones, which its owner can count. Publishing does not
+// wait for readers. A watcher is called by the publisher itself, in the same
+// order, and loses nothing.
 package event
 
 import (
 	"context"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -20,9 +22,12 @@ const Buffer = 256
 // use; all methods are safe for concurrent use. A hub needs no closing: readers
 // end with their contexts.
 type Hub[T any] struct {
-	mu      sync.Mutex
-	readers map[*reader[T]]struct{}
-	lost    atomic.Uint64
+	turn sync.Mutex // held while one event is given out; taken before mu
+
+	mu       sync.Mutex
+	readers  map[*reader[T]]struct{}
+	watchers []*func(T) // replaced, never changed
+	lost     atomic.Uint64
 }
 
 type reader[T any] struct {
@@ -30,8 +35,17 @@ type reader[T any] struct {
 	wake  chan struct{}
 }
 
-// Publish hands the event to every present reader.
+// Publish hands the event to every present reader and watcher.
 func (h *Hub[T]) Publish(v T) {
+	h.turn.Lock()
+	defer h.turn.Unlock()
+	for _, f := range h.queue(v) {
+		(*f)(v)
+	}
+}
+
+// queue gives the event to the readers and returns the watchers.
+func (h *Hub[T]) queue(v T) []*func(T) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for r := range h.readers {
@@ -44,6 +58,22 @@ func (h *Hub[T]) Publish(v T) {
 		case r.wake <- struct{}{}:
 		default:
 		}
+	}
+	return h.watchers
+}
+
+// Watch has f called with each event published from now on, on the publishing
+// goroutine, until stop is called; a call that is under way then may still end
+// later. It costs no goroutine. f must not wait and must not publish to the hub.
+func (h *Hub[T]) Watch(f func(T)) (stop func()) {
+	mine := &f
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.watchers = append(slices.Clone(h.watchers), mine)
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.watchers = slices.DeleteFunc(slices.Clone(h.watchers), func(w *func(T)) bool { return w == mine })
 	}
 }
 

@@ -111,3 +111,20 @@ func TestReadersEndWithTheirContext(t *testing.T) {
 		}
 	})
 }
+
+func TestWatchersAreCalledInOrderAndUntilTheyStop(t *testing.T) {
+	var hub event.Hub[int]
+	var got []int
+	stop := hub.Watch(func(v int) { got = append(got, v) })
+	other := 0
+	defer hub.Watch(func(int) { other++ })()
+	for v := range 3 {
+		hub.Publish(v)
+	}
+	stop()
+	stop()
+	hub.Publish(3)
+	if !slices.Equal(got, []int{0, 1, 2}) || other != 4 {
+		t.Fatalf("watched %v, the other one %d", got, other)
+	}
+}

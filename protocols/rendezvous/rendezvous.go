@@ -111,11 +111,14 @@ const (
 	ClientStayed                      // and renewed it
 	ClientLeft                        // it said goodbye, vanished or let the lease run out
 	NeighbourUp                       // there is a link to one more neighbour, see Config.Near
+	RoleChanged                       // this peer is an edge or a rendezvous from now on, see Service.Role
+	ViewJoined                        // one more rendezvous is in the view of this one
+	ViewLeft                          // one less
 )
 
 // String returns the name of the kind.
 func (k EventKind) String() string {
-	names := [...]string{"", "leased", "renewed", "lost", "client joined", "client stayed", "client left", "neighbour up"}
+	names := [...]string{"", "leased", "renewed", "lost", "client joined", "client stayed", "client left", "neighbour up", "role changed", "view joined", "view left"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -266,6 +269,11 @@ func (s *Service) Role() Role { return s.cfg.Role }
 // Events yields what happens from now on, until ctx ends; see [event.Hub] for
 // what a reader that lags loses. The sequence is single-use.
 func (s *Service) Events(ctx context.Context) iter.Seq[Event] { return s.events.Subscribe(ctx) }
+
+// Watch has f called with what happens from now on, until stop is called: in
+// order, by whoever made it happen, so f must not wait. Unlike a reader of
+// [Service.Events] it costs no goroutine and loses nothing.
+func (s *Service) Watch(f func(Event)) (stop func()) { return s.events.Watch(f) }
 
 // Neighbour says that Config.Near has a peer more. Whoever waits for answers of
 // the group may want to ask it, too.
