@@ -13,6 +13,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/identity"
+	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 )
 
 // Config says how a peer shall be. The zero value works on a LAN: an edge that
@@ -48,6 +49,16 @@ type Config struct {
 
 	// Roles are what the peer does for others; zero means nothing, an edge.
 	Roles Roles
+
+	// AutoRendezvous makes the peer a rendezvous of the network when it has been
+	// without one for that long, give or take a half, and an edge again when as
+	// one it is not needed. Zero leaves the role as Roles says, until
+	// [Group.SetRole].
+	AutoRendezvous time.Duration
+
+	// MaxClients bounds the leases that this peer grants in each group as a
+	// rendezvous. Zero means [rendezvous.DefaultMaxClients].
+	MaxClients int
 
 	// Net is the network to be in; zero means the public one, id.NetGroup.
 	// Peers of different networks do not see each other.
@@ -175,6 +186,9 @@ func (c *Config) complete() error {
 	}
 	if c.ClientOnly && len(c.Listen) > 0 {
 		return errors.New("peergroup: Config.ClientOnly and Config.Listen contradict each other")
+	}
+	if c.MaxClients <= 0 {
+		c.MaxClients = rendezvous.DefaultMaxClients
 	}
 	if c.Advertisements == nil {
 		c.Advertisements = advertisements.Standard()

@@ -46,7 +46,12 @@ type Group struct {
 
 	mu       sync.Mutex
 	children []*Group
-	found    map[id.Peer]struct{} // rendezvous found through the parent group
+	found    map[id.Peer]time.Time // rendezvous found through the parent group, and when
+	members  map[id.Peer]time.Time // of the view, and when their advertisements were kept
+	seeking  bool                  // for further rendezvous
+
+	roles      sync.Mutex // held while a change of role is told
+	unannounce func()     // ends the announcements of a rendezvous; guarded by roles
 }
 
 // ErrJoined is the cause when a group is joined that this peer is in already.
@@ -64,7 +69,6 @@ const (
 func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvous.Role) (g *Group, err error) {
 	g = &Group{
 		peer: p, parent: parent, adv: adv, scope: p.ep.Scope(adv.ID), log: p.log.With("group", adv.ID.Short()),
-		found: map[id.Peer]struct{}{},
 	}
 	g.ctx, g.cancel = context.WithCancelCause(context.Background())
 	defer func() {
@@ -77,12 +81,13 @@ func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvou
 	}
 	g.rdv, err = rendezvous.New(rendezvous.Config{
 		Scope: g.scope, Role: role, Advertisement: g.self.Load, Seeds: g.seeds, Near: p.near.list, Met: g.met,
-		Lease: p.cfg.Lease, Rand: p.cfg.Rand, Logger: g.log,
+		MetRendezvous: g.metRendezvous, Connect: p.router.Connect, Learn: p.router.Learn, Hear: p.router.Hear,
+		Auto: g.auto(), Lease: p.cfg.Lease, MaxClients: p.cfg.MaxClients, Rand: p.chance(), Logger: g.log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	g.undo = append(g.undo, g.rdv.Close)
+	g.undo = append(g.undo, g.rdv.Close, g.rdv.Watch(g.follow))
 	g.res, err = resolver.New(resolver.Config{
 		Scope: g.scope, Rendezvous: g.rdv, Route: p.Route, Learn: p.router.Learn, Hear: p.router.Hear, Logger: g.log,
 	})
@@ -92,7 +97,7 @@ func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvou
 	g.undo = append(g.undo, g.res.Close)
 	g.disc, err = discovery.New(discovery.Config{
 		Resolver: g.res, Store: p.store.Scope(adv.ID), Registry: p.cfg.Advertisements, Self: g.self.Load,
-		Learn: p.router.Learn, Logger: g.log,
+		Learn: p.router.Learn, Rand: p.chance(), Logger: g.log,
 	})
 	if err != nil {
 		return nil, err
@@ -137,26 +142,9 @@ func (g *Group) announce() error {
 	if err := g.parent.disc.Publish(ctx, g.adv, discovery.Lifetime{Remote: groupRemote}); err != nil {
 		return err
 	}
-	if g.rdv.Role() != rendezvous.Rendezvous {
-		return nil
+	if g.rdv.Role() == rendezvous.Rendezvous {
+		g.Go(g.tellRole)
 	}
-	if err := g.announceRendezvous(ctx); err != nil {
-		return err
-	}
-	g.Go(func(ctx context.Context) {
-		t := time.NewTicker(rendezvousAgain)
-		defer t.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-t.C:
-			}
-			if err := g.announceRendezvous(ctx); err != nil && ctx.Err() == nil {
-				g.log.Warn("the rendezvous could not be announced", "error", err)
-			}
-		}
-	})
 	return nil
 }
 
@@ -169,26 +157,6 @@ const (
 	rendezvousRemote = 150 * time.Second
 	rendezvousAgain  = 150 * time.Second
 )
-
-// announceRendezvous publishes that this peer is a rendezvous of the group: in
-// the group, and in the parent, where members that join look for one.
-func (g *Group) announceRendezvous(ctx context.Context) error {
-	adv, life := g.rendezvousAdv(), discovery.Lifetime{Local: rendezvousLocal, Remote: rendezvousRemote}
-	if err := g.disc.Publish(ctx, adv, life); err != nil {
-		return err
-	}
-	if g.parent.adv.ID == id.WorldGroup {
-		return nil
-	}
-	return g.parent.disc.Publish(ctx, adv, life)
-}
-
-func (g *Group) rendezvousAdv() *advertisements.Rendezvous {
-	return &advertisements.Rendezvous{
-		Group: g.adv.ID, Peer: g.peer.id, Service: advertisements.RendezvousService(g.adv.ID),
-		Name: g.peer.cfg.Name, Route: g.peer.Route(),
-	}
-}
 
 // met keeps the advertisement of a peer that leases here or is leased from, for
 // this peer alone: others ask its owner.
@@ -222,10 +190,25 @@ func (g *Group) seeds() []endpoint.Address {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var all []endpoint.Address
-	for p := range g.found {
+	for p, when := range g.found {
+		if time.Since(when) > foundLife {
+			delete(g.found, p)
+			continue
+		}
 		all = append(all, endpoint.PeerAddress(p, "", ""))
 	}
 	return all
+}
+
+// auto returns when the role in the group changes by itself.
+func (g *Group) auto() time.Duration {
+	if g.parent == nil {
+		return 0
+	}
+	if g.parent.adv.ID == id.WorldGroup {
+		return g.peer.cfg.AutoRendezvous
+	}
+	return groupAuto
 }
 
 // ID returns the group's ID.
@@ -303,25 +286,13 @@ func (g *Group) leave() {
 		g.cancel(ErrLeft)
 		g.mu.Unlock()
 		g.wg.Wait()
-		g.withdraw()
+		if g.unannounce != nil {
+			g.withdraw()
+		}
 		for _, f := range slices.Backward(g.undo) {
 			f()
 		}
 	})
-}
-
-// withdraw takes back that this peer is a rendezvous of the group.
-func (g *Group) withdraw() {
-	if g.disc == nil || g.parent == nil || g.rdv.Role() != rendezvous.Rendezvous {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), withdrawTimeout)
-	defer cancel()
-	for _, d := range []*discovery.Service{g.disc, g.parent.disc} {
-		if err := d.Remove(ctx, g.rendezvousAdv()); err != nil && !errors.Is(err, discovery.ErrNotFound) {
-			g.log.Debug("the rendezvous could not be withdrawn", "error", err)
-		}
-	}
 }
 
 // Spec describes a group to be created.
@@ -341,7 +312,8 @@ type Spec struct {
 
 // Create makes a group without membership rules within this one, joins it, and
 // publishes its advertisement here, so that others can find and join it. This
-// peer is the group's rendezvous as long as it stays.
+// peer is the group's first rendezvous; when it leaves, another member becomes
+// one.
 func (g *Group) Create(ctx context.Context, spec Spec) (*Group, error) {
 	if spec.Name == "" {
 		return nil, errors.New("peergroup: Spec.Name is not set")
@@ -387,7 +359,7 @@ func (g *Group) enter(ctx context.Context, adv *advertisements.Group, role rende
 			return nil, err
 		}
 	}
-	if role == rendezvous.Edge {
+	if role != rendezvous.AdHoc {
 		c.Go(c.findRendezvous)
 	}
 	g.mu.Lock()
@@ -414,37 +386,43 @@ const (
 	lookEvery = 5 * time.Second
 	lookFor   = 2 * time.Second
 
-	// maxFound bounds the rendezvous remembered for a group.
-	maxFound = 32
+	// lookAlone is how often a rendezvous that knows no other one looks for some.
+	lookAlone = 30 * time.Second
+
+	// maxFound bounds the rendezvous remembered for a group, and foundLife for how
+	// long they are.
+	maxFound  = 32
+	foundLife = 10 * time.Minute
 )
 
 // findRendezvous looks in the parent group for rendezvous of this one, as long
-// as there is no lease.
+// as there is no lease, and for others as long as this peer is the only one.
 func (g *Group) findRendezvous(ctx context.Context) {
-	events := make(chan struct{}, 1)
-	g.wg.Go(func() {
-		for ev := range g.rdv.Events(ctx) {
-			if ev.Kind == rendezvous.Lost {
-				select {
-				case events <- struct{}{}:
-				default:
-				}
-			}
+	wake := make(chan struct{}, 1)
+	defer g.rdv.Watch(func(ev rendezvous.Event) {
+		switch ev.Kind {
+		case rendezvous.Lost, rendezvous.RoleChanged, rendezvous.ViewLeft:
+			rouse(wake)
 		}
-	})
+	})()
 	for ctx.Err() == nil {
-		if _, ok := g.rdv.Lease(); ok {
+		_, fine := g.rdv.Lease()
+		pause := lookEvery
+		if g.rdv.Role() == rendezvous.Rendezvous {
+			fine, pause = len(g.rdv.View()) > 0, lookAlone
+		}
+		if fine {
 			select {
-			case <-events:
+			case <-wake:
 			case <-ctx.Done():
 			}
 			continue
 		}
 		g.look(ctx)
-		timer := time.NewTimer(lookEvery)
+		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
-		case <-events:
+		case <-wake:
 		case <-ctx.Done():
 		}
 		timer.Stop()
@@ -466,8 +444,11 @@ func (g *Group) look(ctx context.Context) {
 		}
 		g.peer.router.Learn(adv.Route)
 		g.mu.Lock()
-		if len(g.found) < maxFound {
-			g.found[adv.Peer] = struct{}{}
+		if g.found == nil {
+			g.found = map[id.Peer]time.Time{}
+		}
+		if _, ok := g.found[adv.Peer]; ok || len(g.found) < maxFound {
+			g.found[adv.Peer] = time.Now()
 		}
 		g.mu.Unlock()
 		g.rdv.TrySeeds()

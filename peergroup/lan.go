@@ -13,6 +13,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/lan"
 	"github.com/juxta-p2p/juxta/protocols/discovery"
+	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 )
 
 const (
@@ -130,7 +131,7 @@ func rouse(wake chan<- struct{}) {
 }
 
 func (p *Peer) lanRoles() string {
-	if p.cfg.Roles.Rendezvous {
+	if p.net.rdv.Role() == rendezvous.Rendezvous {
 		return "rdv"
 	}
 	return "edge"

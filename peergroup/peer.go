@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,10 +48,19 @@ type Peer struct {
 	net    *Group
 	undo   []func() error // in order of starting
 
+	chances sync.Mutex // guards Config.Rand
+
 	close    sync.Once
 	closeErr error
 	done     chan struct{}
 }
+
+// A client keeps one link to its rendezvous and one to another one in reserve, so
+// a rendezvous has about twice as many as clients, and those of everything else.
+const (
+	linksPerClient = 3
+	linksBeside    = 1024
+)
 
 // Start starts a peer. ctx is its lifetime: when it ends, the peer closes as if
 // by [Peer.Close]. Start returns when the peer listens and its services are
@@ -95,7 +105,9 @@ func (p *Peer) start(ctx context.Context) error {
 		p.id = p.ident.Peer()
 	}
 	p.log = p.log.With("peer", p.id.Short())
-	if p.ep, err = endpoint.New(endpoint.Config{Peer: p.id, Net: p.cfg.Net, Logger: p.log}); err != nil {
+	if p.ep, err = endpoint.New(endpoint.Config{
+		Peer: p.id, Net: p.cfg.Net, MaxLinks: linksBeside + linksPerClient*p.cfg.MaxClients, Logger: p.log,
+	}); err != nil {
 		return err
 	}
 	p.undo = append(p.undo, p.ep.Close)
@@ -228,8 +240,23 @@ func (p *Peer) ID() id.Peer { return p.id }
 // Name returns the peer's name.
 func (p *Peer) Name() string { return p.cfg.Name }
 
-// Roles returns what the peer does for others.
-func (p *Peer) Roles() Roles { return p.cfg.Roles }
+// Roles returns what the peer does for others in the network at the moment.
+func (p *Peer) Roles() Roles {
+	r := p.cfg.Roles
+	r.Rendezvous = p.net.rdv.Role() == rendezvous.Rendezvous
+	return r
+}
+
+// chance returns a source of chance for one service, repeatable if that of the
+// configuration is; nil if there is none.
+func (p *Peer) chance() *rand.Rand {
+	if p.cfg.Rand == nil {
+		return nil
+	}
+	p.chances.Lock()
+	defer p.chances.Unlock()
+	return rand.New(rand.NewPCG(p.cfg.Rand.Uint64(), p.cfg.Rand.Uint64()))
+}
 
 // Identity returns the peer's key, or nil if its ID was given.
 func (p *Peer) Identity() *identity.Identity { return p.ident }

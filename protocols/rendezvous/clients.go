@@ -25,6 +25,8 @@ type client struct {
 	adv    *advertisements.Peer
 	until  time.Time
 	origin string
+	down   time.Time // since when there is no link to it; zero if there is, or has been none
+	asked  bool      // whether it is there is being found out
 }
 
 // sweepEvery is the longest a lease that ran out stays in the table.
@@ -60,8 +62,9 @@ func (s *Service) HasClient(p id.Peer) bool {
 	return ok && time.Now().Before(c.until)
 }
 
-// connect grants or prolongs a lease. A full rendezvous keeps silent, as in
-// JXSE, so that the edge asks elsewhere.
+// connect grants or prolongs a lease. A full rendezvous grants none and names
+// others; JXSE, which keeps silent then, does not understand that and asks
+// elsewhere, too.
 func (s *Service) connect(ctx context.Context, in endpoint.Incoming) {
 	adv := s.peerIn(in, elemConnect)
 	if adv == nil {
@@ -77,6 +80,7 @@ func (s *Service) connect(ctx context.Context, in endpoint.Incoming) {
 	if !known && !s.room(c.origin) {
 		s.mu.Unlock()
 		s.stats.refused.Add(1)
+		s.refuse(ctx, in)
 		return
 	}
 	s.clients[adv.ID] = c
@@ -90,6 +94,7 @@ func (s *Service) connect(ctx context.Context, in endpoint.Incoming) {
 	reply.Add(
 		message.Text(message.Platform, elemPeer, s.self.String()),
 		message.Text(message.Platform, elemLease, strconv.FormatInt(s.cfg.Lease.Milliseconds(), 10)))
+	s.refer(reply)
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	if err := s.scope.Send(ctx, adv.ID, id.ClassRendezvous.String(), s.param, reply); err != nil {
@@ -123,20 +128,77 @@ func (s *Service) room(origin string) bool {
 	return live < s.cfg.MaxClients && same < maxClientsPerHost
 }
 
-// sweepClients drops leases that ran out.
+// refuse tells a peer that there is no lease for it here, and who else might have
+// one.
+func (s *Service) refuse(ctx context.Context, in endpoint.Incoming) {
+	if in.Link == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	reply := &message.Message{}
+	s.refer(reply)
+	if err := s.scope.Send(ctx, in.From, id.ClassRendezvous.String(), s.param, reply); err != nil {
+		s.log.Debug("a refusal could not be sent", "peer", in.From.Short(), "error", err)
+	}
+}
+
+// sweepClients drops leases that ran out, and finds out about clients to which
+// the link has been down for a while. It returns when to look again.
 func (s *Service) sweepClients() time.Duration {
-	now := time.Now()
-	var gone []id.Peer
+	t := now()
+	next := sweepEvery
+	var gone, doubtful []id.Peer
 	s.mu.Lock()
 	for p, c := range s.clients {
-		if !now.Before(c.until) {
+		switch {
+		case !t.Before(c.until):
 			delete(s.clients, p)
 			gone = append(gone, p)
+		case c.down.IsZero() || c.asked:
+		case s.ep.LinkTo(p) != nil:
+			c.down = time.Time{}
+		case t.Sub(c.down) < comeBack:
+			next = min(next, comeBack-t.Sub(c.down))
+		default:
+			c.asked = true
+			doubtful = append(doubtful, p)
 		}
 	}
 	s.mu.Unlock()
 	for _, p := range gone {
 		s.tell(ClientLeft, p)
 	}
-	return sweepEvery
+	for part := range slices.Chunk(doubtful, checkAtOnce) {
+		if !s.task(func(ctx context.Context) { s.check(ctx, part) }) {
+			break
+		}
+	}
+	return next
+}
+
+// check drops the clients that cannot be reached any more: what they announced
+// would mislead others until their leases end.
+func (s *Service) check(ctx context.Context, clients []id.Peer) {
+	for _, p := range clients {
+		err := error(nil)
+		if s.cfg.Connect != nil {
+			one, cancel := context.WithTimeout(ctx, sendTimeout)
+			_, err = s.cfg.Connect(one, p)
+			cancel()
+		}
+		s.mu.Lock()
+		c := s.clients[p]
+		lost := c != nil && c.asked && err != nil && ctx.Err() == nil
+		if lost {
+			delete(s.clients, p)
+		} else if c != nil {
+			c.asked, c.down = false, time.Time{}
+		}
+		s.mu.Unlock()
+		if lost {
+			s.log.Info("a client is gone", "peer", p.Short(), "error", err)
+			s.tell(ClientLeft, p)
+		}
+	}
 }

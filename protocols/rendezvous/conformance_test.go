@@ -154,8 +154,8 @@ func TestRecordedEdgeGetsItsLease(t *testing.T) {
 		settle()
 		want := recorded(t, "rvp-08-lease-granted.jxm")
 		got := e.heard()
-		if len(got) != 1 || shape(got[0].Message) != shape(want) {
-			t.Fatalf("answered %v, want %s", got, shape(want))
+		if len(got) != 1 || shape(got[0].Message) != shape(want)+", juxta:RdvLoad text/plain;charset=UTF-8" {
+			t.Fatalf("answered %s, want %s and the load", shape(got[0].Message), shape(want))
 		}
 		if got := got[0].Text(message.Platform, "ConnectedLease"); got != want.Text(message.Platform, "ConnectedLease") {
 			t.Errorf("ConnectedLease is %s", got)
@@ -298,8 +298,8 @@ func TestGrantRules(t *testing.T) {
 	}
 }
 
-// TestOneLeaseIsEnough: an edge asks three seeds at a time, takes the first grant
-// and passes over the others.
+// TestOneLeaseIsEnough: an edge asks three seeds, one after the other, takes the
+// first grant and gives back the others.
 func TestOneLeaseIsEnough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := memory.New(memory.Config{})
@@ -311,6 +311,10 @@ func TestOneLeaseIsEnough(t *testing.T) {
 		}
 		e := newNode(t, net, "e", nodeConfig{seeds: seeds})
 		settle()
+		if n := slices.IndexFunc(all, func(f *foreign) bool { return len(f.heard()) > 0 }); n < 0 {
+			t.Fatal("nobody was asked at once")
+		}
+		time.Sleep(1200 * time.Millisecond)
 		asked := slices.DeleteFunc(slices.Clone(all), func(f *foreign) bool { return len(f.heard()) == 0 })
 		if len(asked) != 3 {
 			t.Fatalf("%d of five seeds were asked at first", len(asked))
@@ -325,6 +329,9 @@ func TestOneLeaseIsEnough(t *testing.T) {
 		}
 		if l, ok := e.rdv.Lease(); !ok || l.Peer != asked[0].id {
 			t.Errorf("lease %+v %v, want the first granted", l, ok)
+		}
+		if h := asked[1].heard(); len(h) != 2 || shape(h[1].Message) != "jxta:Disconnect text/xml;charset=UTF-8" {
+			t.Errorf("the second grant was not given back: %v", h)
 		}
 	})
 }

@@ -124,7 +124,8 @@ func TestRateOfNeighbours(t *testing.T) {
 
 // TestRememberedIDs: as many as the limit says, the oldest goes first.
 func TestRememberedIDs(t *testing.T) {
-	s := seen{limit: 3}
+	s := &seen{}
+	s.init(3)
 	for _, text := range []string{"1", "2", "3", "4"} {
 		if !s.add(text) {
 			t.Errorf("%s is not new", text)
@@ -141,4 +142,82 @@ func TestRememberedIDs(t *testing.T) {
 	if len(s.set) != 3 {
 		t.Errorf("%d are remembered", len(s.set))
 	}
+}
+
+// TestWalksInRecordings: the headers of recorded walks are read, and printed as
+// JXSE 2.5 prints them.
+func TestWalksInRecordings(t *testing.T) {
+	r1, r2, r3 := "1111111111114111A11111111111111103", "2222222222224222A22222222222222203", "3333333333334333A33333333333333303"
+	for file, want := range map[string]walk{
+		"rvp-11-walk-query-origin.jxm": {TTL: 2, Dir: dirUp, Source: recordedID(t, r1)},
+		"rvp-12-walk-hop1.jxm":         {TTL: 3, Dir: dirDown, Source: recordedID(t, r3)},
+		"rvp-13-walk-hop2.jxm":         {TTL: 2, Dir: dirDown, Source: recordedID(t, r3)},
+		"wire-02-walk.jxm":             {TTL: 2, Dir: dirDown, Source: recordedID(t, r2)},
+	} {
+		want.Service, want.Param = id.ClassRendezvous.String(), id.NetGroup.Unique()
+		b, err := os.ReadFile("../../core/message/testdata/services/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := message.Decode(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := walkOf(m)
+		if err != nil || w == nil || *w != want {
+			t.Errorf("%s: %+v %v, want %+v", file, w, err, want)
+			continue
+		}
+		e, _ := m.Get(message.Platform, elemWalk)
+		if doc, err := xmldoc.Marshal(w); err != nil || !bytes.Equal(bytes.TrimSpace(doc), bytes.TrimSpace(e.Body)) {
+			t.Errorf("%s: printed\n%s\nwant\n%s", file, doc, e.Body)
+		}
+	}
+}
+
+func recordedID(t *testing.T, unique string) id.Peer {
+	p, err := id.ParsePeer("urn:jxta:uuid-59616261646162614E50472050325033" + unique)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func FuzzWalk(f *testing.F) {
+	for _, file := range []string{"rvp-11-walk-query-origin.jxm", "rvp-13-walk-hop2.jxm"} {
+		b, err := os.ReadFile("../../core/message/testdata/services/" + file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		m, err := message.Decode(b)
+		if err != nil {
+			f.Fatal(err)
+		}
+		e, _ := m.Get(message.Platform, elemWalk)
+		for i := range e.Body {
+			f.Add(e.Body[:i])
+		}
+		f.Add(e.Body)
+	}
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		w, err := walkOf(message.New(message.XML(message.Platform, elemWalk, doc)))
+		if err != nil || w == nil {
+			return
+		}
+		if _, err := xmldoc.Marshal(w); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// FuzzLoad: whatever a rendezvous says of its load is a share.
+func FuzzLoad(f *testing.F) {
+	for _, s := range []string{"87/1000", "0/0", "5/3", "-1/2", "1/", "/", "99999999999999999999/1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if l := loadIn(message.New(message.Text(elemOwn, elemLoad, s))); !(l >= 0 && l <= 1) {
+			t.Fatal(l)
+		}
+	})
 }

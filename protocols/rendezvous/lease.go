@@ -2,7 +2,6 @@ package rendezvous
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"time"
 
@@ -19,12 +18,17 @@ type Lease struct {
 	Name    string        // its name
 	Left    time.Duration // until it ends
 	Renewal time.Duration // until it is renewed
+	Load    float64       // share of its leases that the rendezvous has granted, 0 to 1; 0 too if it does not say
+	Spare   id.Peer       // the rendezvous to which a link is kept in case this one fails; zero if there is none
+	Others  int           // further rendezvous known
 }
 
 type lease struct {
 	adv   *advertisements.Peer
 	until time.Time
 	renew time.Time
+	load  float64
+	move  time.Time // when to try a rendezvous that is less loaded; zero if there is no need
 }
 
 // Lease returns the present lease of an edge.
@@ -35,15 +39,18 @@ func (s *Service) Lease() (Lease, bool) {
 	if l == nil || !time.Now().Before(l.until) {
 		return Lease{}, false
 	}
-	return Lease{Peer: l.adv.ID, Name: l.adv.Name, Left: time.Until(l.until), Renewal: time.Until(l.renew)}, true
+	return Lease{
+		Peer: l.adv.ID, Name: l.adv.Name, Left: time.Until(l.until), Renewal: time.Until(l.renew), Load: l.load,
+		Spare: s.warm, Others: len(s.others),
+	}, true
 }
 
 // upkeep does what is due for an edge and returns when to look again.
 func (s *Service) upkeep() time.Duration {
-	now := time.Now()
+	t := now()
 	s.mu.Lock()
 	l := s.lease
-	lost := l != nil && !now.Before(l.until)
+	lost := l != nil && !t.Before(l.until)
 	if lost {
 		s.lease = nil
 	}
@@ -51,93 +58,31 @@ func (s *Service) upkeep() time.Duration {
 	switch {
 	case lost:
 		s.tell(Lost, l.adv.ID)
-	case l != nil && now.Before(l.renew):
-		return l.renew.Sub(now)
-	case l != nil:
-		s.renew(l)
-		return max(min(l.until.Sub(now)/4, time.Minute), time.Second)
+		return s.ask()
+	case l == nil:
+		return s.ask()
 	}
-	return s.ask()
+	next := s.keepSpare(l)
+	if d := s.relocate(l, t); d > 0 {
+		next = min(next, d)
+	}
+	if t.Before(l.renew) {
+		return min(next, l.renew.Sub(t))
+	}
+	s.renew(l)
+	return min(next, max(min(l.until.Sub(t)/4, time.Minute), time.Second))
 }
 
 // renew asks the present rendezvous to prolong the lease.
 func (s *Service) renew(l *lease) {
 	ctx, cancel := context.WithTimeout(s.ctx, sendTimeout)
 	defer cancel()
-	s.mu.Lock()
-	s.asked[l.adv.ID] = time.Now()
-	s.mu.Unlock()
+	s.expect(l.adv.ID)
 	if msg := s.own(elemConnect); msg != nil {
 		if err := s.scope.Send(ctx, l.adv.ID, id.ClassRendezvous.String(), s.param, msg); err != nil {
 			s.log.Info("renewing the lease failed", "rendezvous", l.adv.ID.Short(), "error", err)
 		}
 	}
-}
-
-// ask requests a lease from some seeds, and returns when to look again: soon
-// after a failure, then less and less often.
-func (s *Service) ask() time.Duration {
-	seeds := s.cfg.Seeds()
-	msg := s.own(elemConnect)
-	if len(seeds) == 0 || msg == nil {
-		return retryMost
-	}
-	s.mu.Lock()
-	s.rng.Shuffle(len(seeds), func(i, j int) { seeds[i], seeds[j] = seeds[j], seeds[i] })
-	pause := min(retryFirst<<min(s.failed, 10), retryMost)
-	pause = pause*3/4 + time.Duration(s.rng.Int64N(int64(pause)/2))
-	s.failed++
-	s.mu.Unlock()
-	asked := false
-	for _, seed := range seeds[:min(len(seeds), seedsPerRound)] {
-		if err := s.askSeed(seed, msg); err != nil {
-			if s.ctx.Err() == nil && !errors.Is(err, endpoint.ErrSelf) {
-				s.log.Info("asking a seed failed", "seed", seed.String(), "error", err)
-			}
-			continue
-		}
-		asked = true
-	}
-	if asked {
-		return max(pause, answerWait)
-	}
-	return pause
-}
-
-func (s *Service) askSeed(seed endpoint.Address, msg *message.Message) error {
-	ctx, cancel := context.WithTimeout(s.ctx, sendTimeout)
-	defer cancel()
-	if p, ok := seed.Peer(); ok {
-		s.expect(p)
-		return s.scope.Send(ctx, p, id.ClassRendezvous.String(), s.param, msg)
-	}
-	l, err := s.ep.Dial(ctx, seed)
-	if err != nil {
-		return err
-	}
-	s.expect(l.Peer())
-	return s.scope.SendOn(ctx, l, id.ClassRendezvous.String(), s.param, msg)
-}
-
-// expect allows the peer to grant a lease for a while.
-func (s *Service) expect(p id.Peer) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for p, when := range s.asked {
-		if time.Since(when) > grantWindow {
-			delete(s.asked, p)
-		}
-	}
-	s.asked[p] = time.Now()
-}
-
-// TrySeeds makes an edge without lease ask its seeds now rather than at the end
-// of a pause: there may be new ones.
-func (s *Service) TrySeeds() {
-	s.mu.Lock()
-	s.failed = 0
-	s.mu.Unlock()
-	s.wake()
 }
 
 // own makes a message of the own advertisement under that name.
@@ -153,13 +98,15 @@ func (s *Service) own(name string) *message.Message {
 // receiveLease takes the messages of the lease protocol.
 func (s *Service) receiveLease(ctx context.Context, in endpoint.Incoming) {
 	m := in.Message
-	switch {
-	case s.cfg.Role == Rendezvous && has(m, elemConnect):
+	switch role := s.Role(); {
+	case role == Rendezvous && has(m, elemConnect):
 		s.connect(ctx, in)
-	case s.cfg.Role == Edge && has(m, elemReply):
+	case role == Edge && has(m, elemReply):
 		s.granted(in)
 	case has(m, elemDisconnect):
 		s.disconnect(in)
+	case role == Edge && m.Text(elemOwn, elemLoad) != "":
+		s.refused(in)
 	default:
 		s.stats.badLease.Add(1)
 	}
@@ -186,7 +133,8 @@ func (s *Service) peerIn(in endpoint.Incoming, name string) *advertisements.Peer
 	return adv
 }
 
-// granted takes a lease from a rendezvous that was asked a moment ago.
+// granted takes a lease from a rendezvous that was asked a moment ago. A second
+// one is given back, unless it is better than the first and was asked for that.
 func (s *Service) granted(in endpoint.Incoming) {
 	ms, err := strconv.ParseInt(in.Message.Text(message.Platform, elemLease), 10, 64)
 	adv := s.peerIn(in, elemReply)
@@ -196,29 +144,49 @@ func (s *Service) granted(in endpoint.Incoming) {
 		return
 	}
 	life := time.Duration(min(ms, int64(24*time.Hour/time.Millisecond))) * time.Millisecond
-	now := time.Now()
+	load := loadIn(in.Message)
+	t := now()
 	s.mu.Lock()
 	when, ok := s.asked[peer]
-	ok = ok && now.Sub(when) <= grantWindow
-	other := s.lease != nil && s.lease.adv.ID != peer
-	first := s.lease == nil
-	if ok && !other && life > 0 {
-		s.lease = &lease{adv: adv, until: now.Add(life), renew: now.Add(life - min(renewBefore, life/2))}
-		s.failed = 0
+	ok = ok && t.Sub(when) <= grantWindow && s.Role() == Edge
+	old := s.lease
+	other := old != nil && old.adv.ID != peer
+	moving := other && s.moving == peer && load+worthMoving < old.load
+	if ok && (!other || moving) && life > 0 {
+		l := &lease{adv: adv, until: t.Add(life), renew: t.Add(life - min(renewBefore, life/2)), load: load}
+		if load >= crowded {
+			l.move = t.Add(moveAfter/2 + time.Duration(s.rng.Int64N(int64(moveAfter))))
+		}
+		s.lease = l
+		s.failed, s.queue, s.round = 0, nil, time.Time{}
+		if s.warm == peer {
+			s.warm = id.Peer{}
+		}
 	}
 	if ok && !other && life <= 0 {
 		s.lease = nil
 	}
+	if s.moving == peer {
+		s.moving = id.Peer{}
+	}
 	s.mu.Unlock()
-	switch {
-	case !ok:
+	if !ok {
 		s.stats.badLease.Add(1)
 		return
+	}
+	s.referrals(in)
+	switch {
+	case moving && life > 0:
+		s.giveBack(old.adv.ID)
+		s.tell(Lost, old.adv.ID)
+		s.cfg.Met(adv, 2*life)
+		s.tell(Leased, peer)
 	case other:
-		return // two seeds granted; one lease is enough
+		s.giveBack(peer)
+		return
 	case life <= 0:
 		s.tell(Lost, peer)
-	case first:
+	case old == nil:
 		s.cfg.Met(adv, 2*life)
 		s.tell(Leased, peer)
 	default:
@@ -228,12 +196,28 @@ func (s *Service) granted(in endpoint.Incoming) {
 	s.wake()
 }
 
+// giveBack tells a rendezvous that its lease is not used.
+func (s *Service) giveBack(p id.Peer) {
+	s.task(func(ctx context.Context) {
+		msg := s.own(elemDisconnect)
+		if msg == nil {
+			return
+		}
+		if err := s.scope.Send(ctx, p, id.ClassRendezvous.String(), s.param, msg); err != nil {
+			s.log.Debug("a lease was not given back", "rendezvous", p.Short(), "error", err)
+		}
+	})
+}
+
 // disconnect ends the relation with the sender. Only the peer itself can.
 func (s *Service) disconnect(in endpoint.Incoming) {
 	adv := s.peerIn(in, elemDisconnect)
 	if adv == nil {
 		s.stats.badLease.Add(1)
 		return
+	}
+	if l, ok := s.Lease(); ok && l.Peer == adv.ID {
+		s.referrals(in)
 	}
 	s.drop(adv.ID)
 }
@@ -245,6 +229,9 @@ func (s *Service) drop(p id.Peer) {
 	if mine {
 		s.lease = nil
 		delete(s.asked, p)
+	}
+	if s.warm == p {
+		s.warm = id.Peer{}
 	}
 	_, theirs := s.clients[p]
 	delete(s.clients, p)
@@ -258,22 +245,34 @@ func (s *Service) drop(p id.Peer) {
 	}
 }
 
-// linkChanged reacts to the end of the last link to the rendezvous: it is asked
-// again at once, instead of being trusted until the lease ends.
+// linkChanged reacts to the end of the last link to a peer. The rendezvous is
+// asked again at once, instead of being trusted until the lease ends; so is
+// another one if it was the spare. A client has a while to come back.
 func (s *Service) linkChanged(ev endpoint.LinkEvent) {
 	if ev.Up || !ev.Last {
 		return
 	}
+	p := ev.Link.Peer()
 	s.mu.Lock()
-	mine := s.lease != nil && s.lease.adv.ID == ev.Link.Peer()
+	mine := s.lease != nil && s.lease.adv.ID == p
+	spare := s.warm == p
+	c := s.clients[p]
+	if c != nil {
+		c.down = time.Now()
+	}
 	s.mu.Unlock()
-	if mine {
-		s.drop(ev.Link.Peer())
+	switch {
+	case mine:
+		s.drop(p)
+	case spare, c != nil:
+		s.wake()
 	}
 }
 
 func (s *Service) tell(k EventKind, p id.Peer) {
-	if k != ClientStayed && k != Renewed {
+	switch k {
+	case ClientStayed, Renewed, ViewJoined, ViewLeft:
+	default:
 		s.log.Info(k.String(), "peer", p.Short(), "group", s.group.Short())
 	}
 	s.events.Publish(Event{k, p})
@@ -298,6 +297,9 @@ func (s *Service) goodbye() {
 	msg := s.own(elemDisconnect)
 	if msg == nil {
 		return
+	}
+	if s.Role() == Rendezvous {
+		s.refer(msg)
 	}
 	for _, p := range to {
 		if s.ep.LinkTo(p) == nil {

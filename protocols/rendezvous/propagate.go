@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
@@ -20,11 +21,16 @@ import (
 // Spread one stamped message several ways rather than stamping several times.
 func (s *Service) Stamp(msg *message.Message, service, param string, ttl int) *message.Message {
 	limit := int64(MaxTTL)
-	if s.cfg.Role == AdHoc {
+	if s.Role() == AdHoc {
 		limit = NearTTL
 	}
 	limit = min(limit, int64(ttl))
 	h, ok := s.headerOf(msg)
+	if _, walks := msg.Get(message.Platform, elemWalk); ok && walks {
+		// The hops of a walk are counted by its own header, and would not fit in
+		// this one.
+		return msg.Clone()
+	}
 	if !ok {
 		h = &header{ID: id.NewUUID(), Service: service, Param: param, TTL: limit, Path: []id.Peer{s.self}}
 		s.seen.add(h.ID)
@@ -63,10 +69,13 @@ func (s *Service) headerOf(msg *message.Message) (*header, bool) {
 	return h, true
 }
 
-// Propagated reports whether a message came by propagation, and not straight
-// from its sender to this peer.
+// Propagated reports whether a message came by propagation or by a walk, and not
+// straight from its sender to this peer.
 func (s *Service) Propagated(msg *message.Message) bool {
 	_, ok := msg.Get(message.Platform, s.elemHeader())
+	if !ok {
+		_, ok = msg.Get(message.Platform, elemWalk)
+	}
 	return ok
 }
 
@@ -85,10 +94,16 @@ func (s *Service) Near(ctx context.Context, msg *message.Message, service, param
 	return n + s.each(ctx, s.cfg.Near(), msg)
 }
 
-// Walk gives the message to the rest of the group through the rendezvous: an
-// edge to the one it leases from, a rendezvous to the others it knows. Ad hoc
-// peers have none. It returns to how many it went.
+// Walk gives the message to the rest of the group through the rendezvous. An edge
+// gives it to the one it leases from. A rendezvous has it walk over its view, one
+// member after the other in both directions, or on in the direction from which
+// it came, at most ttl hops from here in each; what becomes of it there the
+// service decides that gets it. Ad hoc peers have no rendezvous. It returns to
+// how many it went.
 func (s *Service) Walk(ctx context.Context, msg *message.Message, service, param string, ttl int) int {
+	if s.Role() == Rendezvous {
+		return s.walkOn(ctx, msg, service, param, ttl)
+	}
 	l, ok := s.Lease()
 	if !ok {
 		return 0
@@ -102,7 +117,7 @@ func (s *Service) Walk(ctx context.Context, msg *message.Message, service, param
 // ToClients gives the message to every edge that holds a lease here, but for
 // those it came through. It returns to how many it went.
 func (s *Service) ToClients(ctx context.Context, msg *message.Message, service, param string, ttl int) int {
-	if s.cfg.Role != Rendezvous {
+	if s.Role() != Rendezvous {
 		return 0
 	}
 	var visited []id.Peer
@@ -140,24 +155,39 @@ func (s *Service) Spread(ctx context.Context, msg *message.Message, service, par
 	return n + s.Near(ctx, msg, service, param)
 }
 
+// each gives a stamped message to peers: at once to those that a link leads to,
+// and side by side to the others, which have to be reached first.
 func (s *Service) each(ctx context.Context, peers []id.Peer, msg *message.Message) int {
-	n := 0
-	for _, p := range peers {
-		if p == s.self {
-			continue
-		}
+	var n atomic.Int64
+	give := func(p id.Peer) {
 		one, cancel := context.WithTimeout(ctx, sendTimeout)
-		err := s.scope.Send(one, p, propagateService, s.param, msg)
-		cancel()
-		if err != nil {
-			s.stats.unsent.Add(1)
+		defer cancel()
+		if err := s.Give(one, p, msg); err != nil {
 			s.log.Debug("propagating failed", "peer", p.Short(), "error", err)
-			continue
+			return
 		}
-		s.stats.sent.Add(1)
-		n++
+		n.Add(1)
 	}
-	return n
+	var far []id.Peer
+	for _, p := range peers {
+		switch {
+		case p == s.self:
+		case s.ep.LinkTo(p) != nil:
+			give(p)
+		default:
+			far = append(far, p)
+		}
+	}
+	var giving sync.WaitGroup
+	for i := range min(len(far), sideBySide) {
+		giving.Go(func() {
+			for ; i < len(far); i += sideBySide {
+				give(far[i])
+			}
+		})
+	}
+	giving.Wait()
+	return int(n.Load())
 }
 
 // receive takes a propagated message and hands it to the service it is for.
@@ -180,7 +210,11 @@ func (s *Service) receive(_ context.Context, in endpoint.Incoming) {
 		s.stats.duplicate.Add(1)
 		return
 	}
-	if h.TTL > strangerTTL && !s.related(in.From) {
+	related := s.related(in.From)
+	if !related {
+		s.correct(in)
+	}
+	if h.TTL > strangerTTL && !related {
 		h.TTL = strangerTTL
 		if doc, err := h.print(); err == nil {
 			in.Message.Replace(message.XML(message.Platform, s.elemHeader(), doc))
@@ -191,34 +225,69 @@ func (s *Service) receive(_ context.Context, in endpoint.Incoming) {
 	}
 }
 
-// related reports whether the peer has a lease here, grants ours, or is near.
+// related reports whether the peer has a lease here, grants ours, is in the view,
+// or is near.
 func (s *Service) related(p id.Peer) bool {
 	s.mu.Lock()
 	_, ok := s.clients[p]
 	ok = ok || (s.lease != nil && s.lease.adv.ID == p)
 	s.mu.Unlock()
-	return ok || slices.Contains(s.cfg.Near(), p)
+	return ok || s.InView(p) || slices.Contains(s.cfg.Near(), p)
 }
 
-// seen remembers message IDs, the latest ones up to the limit.
-type seen struct {
-	limit int
+// correct tells a peer that spreads messages through this rendezvous as if it
+// had a lease that it has none, as JXSE does: it may have overslept its end.
+func (s *Service) correct(in endpoint.Incoming) {
+	if s.Role() != Rendezvous || in.Link == nil || in.Link.Peer() != in.From {
+		return
+	}
+	t := now()
+	s.mu.Lock()
+	again := t.Sub(s.told[in.From]) < tellAgain
+	if !again {
+		if s.told == nil || len(s.told) >= maxTold {
+			s.told = map[id.Peer]time.Time{}
+		}
+		s.told[in.From] = t
+	}
+	s.mu.Unlock()
+	if !again {
+		s.giveBack(in.From)
+	}
+}
 
-	mu   sync.Mutex
-	seed maphash.Seed
-	set  map[uint64]struct{}
-	ring []uint64
-	next int
+// seen remembers IDs, the latest ones up to the limit.
+type seen struct {
+	mu    sync.Mutex
+	limit int
+	seed  maphash.Seed
+	set   map[uint64]struct{}
+	ring  []uint64
+	next  int
+}
+
+func (s *seen) init(limit int) { s.limit, s.seed = limit, maphash.MakeSeed() }
+
+// grow raises the limit.
+func (s *seen) grow(limit int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if limit > s.limit {
+		s.limit = limit
+		s.ring = slices.Concat(s.ring[s.next:], s.ring[:s.next]) // oldest first
+		s.next = 0
+	}
 }
 
 // add remembers the ID and reports whether it is new.
-func (s *seen) add(msgID string) bool {
+func (s *seen) add(msgID string) bool { return s.addKey(maphash.String(s.seed, msgID)) }
+
+func (s *seen) addKey(k uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.set == nil {
-		s.set, s.seed = map[uint64]struct{}{}, maphash.MakeSeed()
+		s.set = map[uint64]struct{}{}
 	}
-	k := maphash.String(s.seed, msgID)
 	if _, ok := s.set[k]; ok {
 		return false
 	}

@@ -21,6 +21,8 @@ import (
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/event"
 	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/message"
+	"github.com/juxta-p2p/juxta/protocols/rendezvous/peerview"
 )
 
 // Role is what a peer is in its group.
@@ -60,7 +62,7 @@ type Config struct {
 	// Scope is the endpoint in the group. Required.
 	Scope endpoint.Scope
 
-	// Role is what this peer is in the group.
+	// Role is what this peer is in the group at first; see [Service.SetRole].
 	Role Role
 
 	// Advertisement returns the peer's advertisement in the group; it must not
@@ -68,9 +70,15 @@ type Config struct {
 	Advertisement func() *advertisements.Peer
 
 	// Seeds returns the addresses of rendezvous to try, in any order: of a
-	// transport, or jxta:// ones that are routed. Nil or empty means none. Edges
-	// call it before each round and may reorder the slice.
+	// transport, or jxta:// ones that are routed. Nil or empty means none. It is
+	// called often and must not wait.
 	Seeds func() []endpoint.Address
+
+	// Auto is for how long, give or take a half, an edge may be without a lease
+	// before it becomes a rendezvous, and how often a rendezvous looks whether it
+	// is needed; one that is not becomes an edge. Zero means that the role
+	// changes by [Service.SetRole] alone, as with JXSE unless it is told to.
+	Auto time.Duration
 
 	// Near returns neighbours to reach by link in addition to broadcast
 	// transports; nil means none.
@@ -80,10 +88,31 @@ type Config struct {
 	// for life and not to be given to others; nil ignores them. It must not block.
 	Met func(adv *advertisements.Peer, life time.Duration)
 
+	// MetRendezvous is called with the advertisement of each rendezvous that comes
+	// into the view or is heard of again, if this is one; nil ignores them. It must
+	// not block.
+	MetRendezvous func(*advertisements.Rendezvous)
+
+	// Connect opens a link to a peer of which an address is known, and asks nobody
+	// for it; see routing.Router. nil means that messages are sent through the
+	// router and no spare rendezvous is kept.
+	Connect func(ctx context.Context, p id.Peer) (endpoint.Link, error)
+
+	// Learn and Hear are called with the routes to rendezvous: those that told
+	// them themselves, and those that others told of. nil ignores them.
+	Learn, Hear func(*advertisements.Route)
+
+	// Shout gives a message to the propagate pipe of the view, see
+	// [peerview.PipeID]; nil means that there is none.
+	Shout func(ctx context.Context, msg *message.Message)
+
+	// Accept tells whether a rendezvous may be one in this group; nil accepts all.
+	Accept func(*advertisements.Rendezvous) bool
+
 	// Lease is granted to edges. Zero means 20 minutes, the most is a day.
 	Lease time.Duration
 
-	// MaxClients bounds the leases granted. Zero means 200.
+	// MaxClients bounds the leases granted. Zero means [DefaultMaxClients].
 	MaxClients int
 
 	// Rand makes jitter and choices repeatable; nil draws from the system.
@@ -146,33 +175,57 @@ type Service struct {
 	events event.Hub[Event]
 	stats  counters
 	kick   chan struct{} // wakes the run loop
+	auto   atomic.Int64  // Config.Auto
+
+	role    atomic.Uint32
+	view    atomic.Pointer[peerview.View] // of a rendezvous
+	turn    sync.Mutex                    // held while the role changes; taken before mu
+	unserve func()                        // ends being a rendezvous; guarded by turn
 
 	mu      sync.Mutex
-	lease   *lease
-	asked   map[id.Peer]time.Time
-	clients map[id.Peer]*client
-	failed  int // rounds of asking in a row that brought nothing
+	closed  bool
+	tasks   int
 	rng     *rand.Rand
+	asked   map[id.Peer]time.Time
+	lease   *lease
+	added   []endpoint.Address           // seeds
+	others  []*advertisements.Rendezvous // that an edge was told of
+	warm    id.Peer                      // the spare one, to which there is a link
+	warmed  time.Time                    // when one was looked for
+	warming bool
+	moving  id.Peer                                // asked because the present one is crowded
+	queue   []endpoint.Address                     // to be asked in this round
+	round   time.Time                              // when the next round may begin
+	failed  int                                    // rounds of asking in a row that brought nothing
+	clients map[id.Peer]*client                    // of a rendezvous
+	members map[id.Peer]*advertisements.Rendezvous // of the view
+	told    map[id.Peer]time.Time                  // peers that were told that they have no lease
+	chosen  bool                                   // the role was set, and is not to change by itself
+	alone   time.Time                              // when to decide about the role
+	idle    int                                    // decisions in a row without clients
 
-	seen    seen
+	seen    seen // propagated messages
+	walked  seen // walking messages
 	sources sources
 }
 
 type counters struct {
-	sent, unsent, received, malformed, duplicate, expired, overRate, noListener, refused, badLease atomic.Uint64
+	sent, unsent, received, malformed, duplicate, expired, overRate, noListener, refused, turnedAway, badLease, busy atomic.Uint64
 }
 
 // Stats counts what a service did since it was made.
 type Stats struct {
 	Sent, Unsent      uint64 // copies given to other peers; copies that could not be given
-	Received          uint64 // propagated messages that came in
+	Received          uint64 // propagated and walking messages that came in
 	DroppedMalformed  uint64 // of these: without readable header
 	DroppedDuplicate  uint64 // seen before
 	DroppedExpired    uint64 // no hop left, or too long a way
 	DroppedOverRate   uint64 // from a neighbour that sends too much
 	DroppedNoListener uint64 // for a service that is not here
 	LeasesRefused     uint64 // requests beyond the limit of clients
-	LeasesIgnored     uint64 // grants and requests that were not in order
+	LeasesDenied      uint64 // own requests that a rendezvous refused
+	LeasesIgnored     uint64 // grants, requests and referrals that were not in order
+	DroppedBusy       uint64 // requests not made because too many were under way
 }
 
 // Stats returns the counters.
@@ -182,6 +235,7 @@ func (s *Service) Stats() Stats {
 		Sent: c.sent.Load(), Unsent: c.unsent.Load(), Received: c.received.Load(), DroppedMalformed: c.malformed.Load(),
 		DroppedDuplicate: c.duplicate.Load(), DroppedExpired: c.expired.Load(), DroppedOverRate: c.overRate.Load(),
 		DroppedNoListener: c.noListener.Load(), LeasesRefused: c.refused.Load(), LeasesIgnored: c.badLease.Load(),
+		LeasesDenied: c.turnedAway.Load(), DroppedBusy: c.busy.Load(),
 	}
 }
 
@@ -199,6 +253,18 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Near == nil {
 		cfg.Near = func() []id.Peer { return nil }
 	}
+	if cfg.Learn == nil {
+		cfg.Learn = func(*advertisements.Route) {}
+	}
+	if cfg.Hear == nil {
+		cfg.Hear = func(*advertisements.Route) {}
+	}
+	if cfg.MetRendezvous == nil {
+		cfg.MetRendezvous = func(*advertisements.Rendezvous) {}
+	}
+	if cfg.Accept == nil {
+		cfg.Accept = func(*advertisements.Rendezvous) bool { return true }
+	}
 	if cfg.Met == nil {
 		cfg.Met = func(*advertisements.Peer, time.Duration) {}
 	}
@@ -207,7 +273,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	cfg.Lease = min(cfg.Lease, 24*time.Hour)
 	if cfg.MaxClients <= 0 {
-		cfg.MaxClients = defaultMaxClients
+		cfg.MaxClients = DefaultMaxClients
 	}
 	if cfg.Rand == nil {
 		cfg.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
@@ -215,23 +281,34 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		cfg: cfg, scope: cfg.Scope, ep: cfg.Scope.Endpoint(), self: cfg.Scope.Peer(), group: cfg.Scope.Group(),
 		param: cfg.Scope.Group().Unique(), log: cfg.Logger, kick: make(chan struct{}, 1),
-		asked: map[id.Peer]time.Time{}, clients: map[id.Peer]*client{}, rng: cfg.Rand,
+		clients: map[id.Peer]*client{}, rng: cfg.Rand,
 	}
-	s.seen.limit = seenEdge
-	if cfg.Role == Rendezvous {
-		s.seen.limit = seenRendezvous
-	}
+	s.auto.Store(int64(cfg.Auto))
+	s.seen.init(seenEdge)
+	s.walked.init(0)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	first := cfg.Role
+	if first == Rendezvous {
+		first = Edge // until everything is ready
+	}
+	s.role.Store(uint32(first))
 	if err := s.listen(propagateService, s.param, s.receive); err != nil {
 		return nil, err
 	}
-	if cfg.Role != AdHoc {
-		if err := s.listen(id.ClassRendezvous.String(), "", s.receiveLease); err != nil {
+	if cfg.Role == AdHoc {
+		return s, nil
+	}
+	if err := s.listen(id.ClassRendezvous.String(), "", s.receiveLease); err != nil {
+		return nil, err
+	}
+	s.undo = append(s.undo, s.ep.Watch(s.linkChanged))
+	if cfg.Role == Rendezvous {
+		if err := s.change(Rendezvous, false); err != nil {
+			s.Close()
 			return nil, err
 		}
-		s.undo = append(s.undo, s.ep.Watch(s.linkChanged))
-		s.wg.Go(s.run)
 	}
+	s.wg.Go(s.run)
 	return s, nil
 }
 
@@ -248,23 +325,64 @@ func (s *Service) listen(service, param string, h endpoint.Handler) error {
 	return nil
 }
 
-// Close says goodbye to the rendezvous and the clients, and returns when no
-// goroutine is left. It takes a second at most.
+// Close says goodbye to the rendezvous, the clients and the view, and returns
+// when no goroutine is left. It takes two seconds at most.
 func (s *Service) Close() {
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	if s.ctx.Err() != nil {
 		s.wg.Wait()
 		return
 	}
 	s.goodbye()
+	if s.unserve != nil {
+		s.unserve()
+	}
 	for _, f := range s.undo {
 		f()
 	}
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.cancel()
 	s.wg.Wait()
 }
 
-// Role returns what this peer is in the group.
-func (s *Service) Role() Role { return s.cfg.Role }
+// task runs f on a goroutine of its own, unless too many do; it is waited for by
+// Close. It reports whether it does.
+func (s *Service) task(f func(ctx context.Context)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.taskLocked(f)
+}
+
+// taskLocked is task for callers that hold s.mu.
+func (s *Service) taskLocked(f func(ctx context.Context)) bool {
+	if s.closed {
+		return false
+	}
+	if s.tasks >= maxTasks {
+		s.stats.busy.Add(1)
+		return false
+	}
+	s.tasks++
+	s.wg.Go(func() {
+		f(s.ctx)
+		s.mu.Lock()
+		s.tasks--
+		s.mu.Unlock()
+	})
+	return true
+}
+
+// fork makes a source of chance that is used by another goroutine.
+func (s *Service) fork() *rand.Rand {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return rand.New(rand.NewPCG(s.rng.Uint64(), s.rng.Uint64()))
+}
+
+func now() time.Time { return time.Now() }
 
 // Events yields what happens from now on, until ctx ends; see [event.Hub] for
 // what a reader that lags loses. The sequence is single-use.
@@ -282,7 +400,7 @@ func (s *Service) Neighbour(p id.Peer) { s.tell(NeighbourUp, p) }
 // Connected reports whether the peer has a way to the rest of the group: an
 // edge its lease, a rendezvous itself, an ad hoc peer a neighbourhood.
 func (s *Service) Connected() bool {
-	switch s.cfg.Role {
+	switch s.Role() {
 	case Rendezvous:
 		return true
 	case AdHoc:
@@ -317,11 +435,15 @@ func (s *Service) run() {
 		case <-timer.C:
 		case <-s.kick:
 		}
+		again := s.look()
 		var next time.Duration
-		if s.cfg.Role == Rendezvous {
+		if s.Role() == Rendezvous {
 			next = s.sweepClients()
 		} else {
 			next = s.upkeep()
+		}
+		if again > 0 {
+			next = min(next, again)
 		}
 		timer.Reset(next)
 	}

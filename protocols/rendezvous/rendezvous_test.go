@@ -34,6 +34,8 @@ type nodeConfig struct {
 	segment string
 	lease   time.Duration
 	clients int
+	auto    time.Duration
+	walks   bool // messages for news walk on from here
 }
 
 func newNode(t *testing.T, net *memory.Network, name string, cfg nodeConfig) *node {
@@ -59,7 +61,8 @@ func newNode(t *testing.T, net *memory.Network, name string, cfg nodeConfig) *no
 		t.Fatal(err)
 	}
 	n.rdv, err = rendezvous.New(rendezvous.Config{
-		Scope: n.ep.Scope(id.NetGroup), Role: cfg.role, Lease: cfg.lease, MaxClients: cfg.clients,
+		Scope: n.ep.Scope(id.NetGroup), Role: cfg.role, Lease: cfg.lease, MaxClients: cfg.clients, Auto: cfg.auto,
+		Connect: router.Connect, Learn: router.Learn, Hear: router.Hear,
 		Advertisement: func() *advertisements.Peer { return adv },
 		Seeds: func() []endpoint.Address {
 			var all []endpoint.Address
@@ -84,8 +87,11 @@ func newNode(t *testing.T, net *memory.Network, name string, cfg nodeConfig) *no
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.ep.Scope(id.NetGroup).Handle("news", "p", func(_ context.Context, in endpoint.Incoming) {
+	if _, err := n.ep.Scope(id.NetGroup).Handle("news", "p", func(ctx context.Context, in endpoint.Incoming) {
 		n.got <- in.Message.Text("", "line")
+		if cfg.walks {
+			n.rdv.Walk(ctx, in.Message, "news", "p", rendezvous.MaxTTL)
+		}
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +182,7 @@ func TestLeaseIsTakenAgainWhenTheRendezvousReturns(t *testing.T) {
 	})
 }
 
-func TestFullRendezvousKeepsSilent(t *testing.T) {
+func TestFullRendezvousRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := memory.New(memory.Config{})
 		r := newNode(t, net, "r", nodeConfig{role: rendezvous.Rendezvous, clients: 1})
@@ -186,6 +192,9 @@ func TestFullRendezvousKeepsSilent(t *testing.T) {
 		time.Sleep(time.Second)
 		if _, ok := e2.rdv.Lease(); ok || r.rdv.Stats().LeasesRefused == 0 {
 			t.Fatal("a second client was taken")
+		}
+		if e2.rdv.Stats().LeasesDenied == 0 {
+			t.Fatal("the second client was not told")
 		}
 	})
 }
