@@ -18,11 +18,13 @@ import (
 // says ISO-8859-1.
 //
 // The error wraps [ErrSyntax] or [ErrLimit]. The time is linear in len(b).
-func ParseNode(b []byte) (Node, error) {
-	if len(b) > MaxDocument {
+func ParseNode(b []byte) (Node, error) { return Bounds{}.parse(b) }
+
+func (bounds Bounds) parse(b []byte) (Node, error) {
+	if len(b) > bounds.octets() {
 		return Node{}, at("document", fmt.Errorf("%d octets: %w", len(b), ErrLimit))
 	}
-	if n := bytes.Count(b, []byte{'<'}); n > MaxMarkup {
+	if n := bytes.Count(b, []byte{'<'}); n > bounds.markup() {
 		return Node{}, at("document", fmt.Errorf("%d times %q: %w", n, "<", ErrLimit))
 	}
 	doc := etree.Document{ReadSettings: etree.ReadSettings{

@@ -28,6 +28,7 @@ type printer struct {
 	stack    []open
 	attrs    []Attribute // of the start tag not yet ended
 	leaf     func(name, text string)
+	bounds   Bounds
 	err      error
 }
 
@@ -223,8 +224,8 @@ func (p *printer) end() {
 		p.b = append(p.b, '\n')
 	}
 	p.stack = p.stack[:len(p.stack)-1]
-	if len(p.b) > MaxDocument {
-		p.fail(fmt.Errorf("longer than %d octets: %w", MaxDocument, ErrLimit))
+	if most := p.bounds.octets(); len(p.b) > most {
+		p.fail(fmt.Errorf("longer than %d octets: %w", most, ErrLimit))
 	}
 }
 
