@@ -8,7 +8,7 @@ import "cmp"
 // limits of this package stay.
 type Bounds struct {
 	Octets int // of the document
-	Markup int // times "<" in it, when reading
+	Markup int // times "<" in it
 }
 
 func (b Bounds) octets() int { return cmp.Or(b.Octets, MaxDocument) }

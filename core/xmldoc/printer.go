@@ -57,7 +57,7 @@ func (p *printer) document(d Document) ([]byte, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	if n := bytes.Count(p.b, []byte{'<'}); n > MaxMarkup {
+	if n := bytes.Count(p.b, []byte{'<'}); n > p.bounds.markup() {
 		return nil, at("document", fmt.Errorf("%d times %q: %w", n, "<", ErrLimit))
 	}
 	return p.b, nil
