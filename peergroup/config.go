@@ -47,6 +47,16 @@ type Config struct {
 	// Seeds are URLs of rendezvous to begin with. "tcp://host" means port 9701.
 	Seeds []string
 
+	// SeedLists are http, https or file URIs of documents that list further seeds,
+	// one address a line or as XML; see package seeding. They are read again every
+	// half hour.
+	SeedLists []string
+
+	// AccessList is the URI of a document that says which peers may be rendezvous
+	// of the network; see package seeding. Empty lets everybody. As long as it was
+	// never read, nobody may.
+	AccessList string
+
 	// Roles are what the peer does for others; zero means nothing, an edge.
 	Roles Roles
 

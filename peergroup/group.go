@@ -82,7 +82,7 @@ func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvou
 	g.rdv, err = rendezvous.New(rendezvous.Config{
 		Scope: g.scope, Role: role, Advertisement: g.self.Load, Seeds: g.seeds, Near: p.near.list, Met: g.met,
 		MetRendezvous: g.metRendezvous, Connect: p.router.Connect, Learn: p.router.Learn, Hear: p.router.Hear,
-		Auto: g.auto(), Lease: p.cfg.Lease, MaxClients: p.cfg.MaxClients, Rand: p.chance(), Logger: g.log,
+		Accept: g.mayServe, Auto: g.auto(), Lease: p.cfg.Lease, MaxClients: p.cfg.MaxClients, Rand: p.chance(), Logger: g.log,
 	})
 	if err != nil {
 		return nil, err
@@ -185,7 +185,7 @@ func (g *Group) met(adv *advertisements.Peer, life time.Duration) {
 // and rendezvous near by, in other groups the rendezvous found in the parent.
 func (g *Group) seeds() []endpoint.Address {
 	if g.parent != nil && g.parent.adv.ID == id.WorldGroup {
-		return append(slices.Clone(g.peer.seeds), g.peer.near.rendezvous()...)
+		return slices.Concat(g.peer.seeds, g.peer.lists.Seeds(), g.peer.near.rendezvous())
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -198,6 +198,11 @@ func (g *Group) seeds() []endpoint.Address {
 		all = append(all, endpoint.PeerAddress(p, "", ""))
 	}
 	return all
+}
+
+// mayServe reports whether a peer may be a rendezvous of the group.
+func (g *Group) mayServe(p id.Peer) bool {
+	return g.adv.ID != g.peer.cfg.Net || g.peer.guard.Allows(p)
 }
 
 // auto returns when the role in the group changes by itself.

@@ -28,25 +28,29 @@ import (
 	"github.com/juxta-p2p/juxta/core/transport/multicast"
 	"github.com/juxta-p2p/juxta/core/transport/tcp"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
+	"github.com/juxta-p2p/juxta/protocols/rendezvous/seeding"
 	"github.com/juxta-p2p/juxta/protocols/routing"
 )
 
 // Peer is a running peer. It owns everything started with it. Its methods are
 // safe for concurrent use.
 type Peer struct {
-	cfg    Config
-	log    *slog.Logger
-	id     id.Peer
-	ident  *identity.Identity
-	store  *store.Store
-	ep     *endpoint.Endpoint
-	router *routing.Router
-	seeds  []endpoint.Address
-	near   neighbours
-	route  atomic.Pointer[advertisements.Route]
-	world  *Group
-	net    *Group
-	undo   []func() error // in order of starting
+	cfg     Config
+	log     *slog.Logger
+	id      id.Peer
+	ident   *identity.Identity
+	store   *store.Store
+	ep      *endpoint.Endpoint
+	router  *routing.Router
+	seeds   []endpoint.Address
+	lists   *seeding.List
+	guard   *seeding.Guard
+	near    neighbours
+	route   atomic.Pointer[advertisements.Route]
+	world   *Group
+	net     *Group
+	started atomic.Pointer[Group] // the network, when it is there
+	undo    []func() error        // in order of starting
 
 	chances sync.Mutex // guards Config.Rand
 
@@ -128,6 +132,9 @@ func (p *Peer) start(ctx context.Context) error {
 		return err
 	}
 	p.undo = append(p.undo, func() error { p.router.Close(); return nil })
+	if err := p.startSeeding(); err != nil {
+		return err
+	}
 	if err := p.startGroups(); err != nil {
 		return err
 	}
@@ -138,6 +145,30 @@ func (p *Peer) start(ctx context.Context) error {
 	}
 	return p.startLAN(ctx)
 }
+
+// startSeeding begins to read the lists of seeds and of those who may serve.
+func (p *Peer) startSeeding() (err error) {
+	p.lists, err = seeding.New(seeding.Config{
+		URIs: p.cfg.SeedLists, Rand: p.chance(), Logger: p.log, Changed: func() {
+			if net := p.started.Load(); net != nil {
+				net.rdv.TrySeeds()
+			}
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("peergroup: seed lists: %w", err)
+	}
+	p.undo = append(p.undo, func() error { p.lists.Close(); return nil })
+	p.guard, err = seeding.NewGuard(seeding.GuardConfig{URI: p.cfg.AccessList, Rand: p.chance(), Logger: p.log})
+	if err != nil {
+		return fmt.Errorf("peergroup: access list: %w", err)
+	}
+	p.undo = append(p.undo, func() error { p.guard.Close(); return nil })
+	return nil
+}
+
+// SeedLists tells how things stand with the lists of [Config.SeedLists].
+func (p *Peer) SeedLists() []seeding.Status { return p.lists.Status() }
 
 // transports makes what Config asks for, without starting anything.
 func (p *Peer) transports() ([]endpoint.Transport, error) {
@@ -202,6 +233,7 @@ func (p *Peer) startGroups() error {
 		return err
 	}
 	p.undo = append(p.undo, func() error { p.net.leave(); return nil })
+	p.started.Store(p.net)
 	return p.router.Ask(p.net.ctx, p.net.Resolver())
 }
 

@@ -139,7 +139,7 @@ func (s *Service) granted(in endpoint.Incoming) {
 	ms, err := strconv.ParseInt(in.Message.Text(message.Platform, elemLease), 10, 64)
 	adv := s.peerIn(in, elemReply)
 	peer, perr := id.ParsePeer(in.Message.Text(message.Platform, elemPeer))
-	if err != nil || perr != nil || adv == nil || peer != adv.ID {
+	if err != nil || perr != nil || adv == nil || peer != adv.ID || !s.cfg.Accept(peer) {
 		s.stats.badLease.Add(1)
 		return
 	}

@@ -93,7 +93,7 @@ func (s *Service) referrals(in endpoint.Incoming) {
 // it needs one. What is not one of this group is ignored.
 func (s *Service) Suggest(adv *advertisements.Rendezvous) {
 	if adv.Group != s.group || adv.Service != advertisements.RendezvousService(s.group) || adv.Peer.IsZero() || adv.Peer == s.self ||
-		s.Role() != Edge || !s.cfg.Accept(adv) {
+		s.Role() != Edge || !s.cfg.Accept(adv.Peer) {
 		return
 	}
 	s.cfg.Hear(adv.Route)

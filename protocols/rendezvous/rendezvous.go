@@ -106,8 +106,9 @@ type Config struct {
 	// [peerview.PipeID]; nil means that there is none.
 	Shout func(ctx context.Context, msg *message.Message)
 
-	// Accept tells whether a rendezvous may be one in this group; nil accepts all.
-	Accept func(*advertisements.Rendezvous) bool
+	// Accept tells whether a peer may be a rendezvous of this group: in the view,
+	// or to lease from. nil accepts all. It must not wait.
+	Accept func(id.Peer) bool
 
 	// Lease is granted to edges. Zero means 20 minutes, the most is a day.
 	Lease time.Duration
@@ -263,7 +264,7 @@ func New(cfg Config) (*Service, error) {
 		cfg.MetRendezvous = func(*advertisements.Rendezvous) {}
 	}
 	if cfg.Accept == nil {
-		cfg.Accept = func(*advertisements.Rendezvous) bool { return true }
+		cfg.Accept = func(id.Peer) bool { return true }
 	}
 	if cfg.Met == nil {
 		cfg.Met = func(*advertisements.Peer, time.Duration) {}

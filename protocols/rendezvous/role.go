@@ -76,7 +76,8 @@ func (s *Service) change(r Role, chosen bool) error {
 func (s *Service) serve() error {
 	v, err := peerview.New(peerview.Config{
 		Scope: s.scope, Self: s.introduction, Seeds: s.seeds, Connect: s.cfg.Connect, Learn: s.cfg.Learn, Hear: s.cfg.Hear,
-		Met: s.met, Shout: s.cfg.Shout, Accept: s.cfg.Accept, Rand: s.fork(), Logger: s.log,
+		Met: s.met, Shout: s.cfg.Shout, Accept: func(adv *advertisements.Rendezvous) bool { return s.cfg.Accept(adv.Peer) },
+		Rand: s.fork(), Logger: s.log,
 	})
 	if err != nil {
 		return err
