@@ -106,6 +106,7 @@ func (p *Peer) startLAN(context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.lan = s
 	p.undo = append(p.undo, s.Close)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

@@ -25,6 +25,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/identity"
+	"github.com/juxta-p2p/juxta/core/lan"
 	"github.com/juxta-p2p/juxta/core/transport/multicast"
 	"github.com/juxta-p2p/juxta/core/transport/tcp"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
@@ -46,6 +47,7 @@ type Peer struct {
 	lists   *seeding.List
 	guard   *seeding.Guard
 	near    neighbours
+	lan     *lan.Service // nil if nobody near is looked for
 	route   atomic.Pointer[advertisements.Route]
 	world   *Group
 	net     *Group

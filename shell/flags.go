@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"unicode"
 
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/peergroup"
@@ -28,6 +29,7 @@ type options struct {
 }
 
 const usage = `usage: juxta [OPTIONS] [SCRIPT]
+       juxta [OPTIONS] yard sim|up [...]
 
 Starts a peer and its shell. On a terminal it asks for commands; with -c, a
 script, or input that is not a terminal it runs those and ends.
@@ -92,6 +94,8 @@ func parseFlags(args []string) (options, error) {
 		return o, fmt.Errorf("%s", strings.ReplaceAll(strings.TrimPrefix(err.Error(), "flag "), "flag: ", ""))
 	}
 	switch rest := f.Args(); {
+	case len(rest) > 0 && rest[0] == "yard" && !o.hasCommand:
+		o.commands, o.hasCommand = script(rest), true
 	case len(rest) > 1:
 		return o, fmt.Errorf("one script at most, not %q", rest[1])
 	case len(rest) == 1 && o.hasCommand:
@@ -100,6 +104,27 @@ func parseFlags(args []string) (options, error) {
 		o.script = rest[0]
 	}
 	return o, nil
+}
+
+// script writes words as the line that gives them to the shell.
+func script(words []string) string {
+	var b strings.Builder
+	for i, w := range words {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		if w == "" || strings.Contains(w, "\n") { // a backslash does not protect the end of a line
+			b.WriteString(`"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`).Replace(w) + `"`)
+			continue
+		}
+		for _, r := range w { // not in quotes, for then it would be no option
+			if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.,:/%+@", r) {
+				b.WriteByte('\\')
+			}
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 func notEmpty(s string) error {

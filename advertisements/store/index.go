@@ -16,7 +16,9 @@ import (
 // each field that is zero or negative means its own.
 type IndexConfig struct {
 	HolderEntries int           // entries of one holder; default [DefaultHolderEntries]
+	ShareEntries  int           // entries of one holder while the index is more than half full; default [DefaultShareEntries]
 	Entries       int           // entries in all; default [DefaultIndexEntries]
+	Text          int           // octets of their values in all; default [DefaultIndexText]
 	Lifetime      time.Duration // most that an entry lives; default [DefaultIndexLifetime]
 }
 
@@ -38,6 +40,7 @@ type Index struct {
 	holders map[id.Peer]map[placeKey]*place
 	ends    agenda[*place]
 	n       int
+	text    int // octets of the values
 	seq     uint64
 	stats   IndexStats
 }
@@ -47,7 +50,8 @@ type IndexStats struct {
 	Entries, Holders int
 
 	Added         uint64 // new entries
-	RefusedHolder uint64 // refused because their holder had its share
+	RefusedHolder uint64 // refused because their holder had as many as it may
+	RefusedShare  uint64 // refused because the index was more than half full and their holder had its share
 	RefusedFull   uint64 // refused because the index was full
 	RefusedSize   uint64 // refused because a key or value was empty or too long
 	Clipped       uint64 // entries whose life was shortened
@@ -82,17 +86,21 @@ type place struct {
 // NewIndex makes an empty index.
 func NewIndex(cfg IndexConfig) *Index {
 	cfg.HolderEntries = orDefault(cfg.HolderEntries, DefaultHolderEntries)
+	cfg.ShareEntries = min(orDefault(cfg.ShareEntries, DefaultShareEntries), cfg.HolderEntries)
 	cfg.Entries = orDefault(cfg.Entries, DefaultIndexEntries)
+	cfg.Text = orDefault(cfg.Text, DefaultIndexText)
 	cfg.Lifetime = orDefault(cfg.Lifetime, DefaultIndexLifetime)
-	return &Index{cfg: cfg, tables: make(map[tableKey]*table), holders: make(map[id.Peer]map[placeKey]*place)}
+	return &Index{cfg: cfg}
 }
 
 // Add enters that the holder has something with the value in the field until
 // the end, or [IndexConfig.Lifetime] from now if that is sooner. Adding again
 // replaces the end; an end that has passed withdraws the entry.
 //
-// A holder that has its share, and a full index, take no new entries; the error
-// then wraps [ErrFull]. If a key, the value or the holder is empty or a text too
+// A full index, and a holder that has as many entries as it may, take no new
+// ones; the error then wraps [ErrFull]. How many that are depends: while there is
+// room a holder gets it, but the second half of the index goes in small shares,
+// so that a few that have much do not starve the others. If a key, the value or the holder is empty or a text too
 // long, it wraps [ErrInvalid] or [ErrTooLarge].
 func (x *Index) Add(primary, secondary, value string, holder id.Peer, end time.Time) error {
 	now := time.Now()
@@ -125,19 +133,26 @@ func (x *Index) Add(primary, secondary, value string, holder id.Peer, end time.T
 		x.ends.set(&old.end, min(claimed, limit), old)
 		return nil
 	}
-	if len(x.holders[holder]) >= x.cfg.HolderEntries {
+	held := len(x.holders[holder])
+	switch { // sweeping made room if anything had expired
+	case held >= x.cfg.HolderEntries:
 		x.stats.RefusedHolder++
-		return fmt.Errorf("store: index: %w: %s has %d entries", ErrFull, holder.Short(), x.cfg.HolderEntries)
-	}
-	if x.n >= x.cfg.Entries { // sweeping made room if anything had expired
+		return fmt.Errorf("store: index: %w: %s has %d entries", ErrFull, holder.Short(), held)
+	case x.n >= x.cfg.Entries || x.text+len(value) > x.cfg.Text:
 		x.stats.RefusedFull++
-		return fmt.Errorf("store: index: %w: %d entries", ErrFull, x.cfg.Entries)
+		return fmt.Errorf("store: index: %w: %d entries", ErrFull, x.n)
+	case held >= x.cfg.ShareEntries && (x.n >= x.cfg.Entries/2 || x.text >= x.cfg.Text/2):
+		x.stats.RefusedShare++
+		return fmt.Errorf("store: index: %w: %s has %d entries of %d", ErrFull, holder.Short(), held, x.n)
 	}
 	x.insert(primary, secondary, value, holder, claimed, min(claimed, limit))
 	return nil
 }
 
 func (x *Index) insert(primary, secondary, value string, holder id.Peer, claimed, end int64) {
+	if x.tables == nil {
+		x.tables, x.holders = make(map[tableKey]*table), make(map[id.Peer]map[placeKey]*place)
+	}
 	t := x.tables[tableKey{primary, secondary}]
 	if t == nil {
 		key := tableKey{strings.Clone(primary), strings.Clone(secondary)}
@@ -158,6 +173,7 @@ func (x *Index) insert(primary, secondary, value string, holder id.Peer, claimed
 	x.holders[holder][placeKey{t, p.value}] = p
 	x.ends.set(&p.end, end, p)
 	x.n++
+	x.text += len(value)
 	x.stats.Added++
 }
 
@@ -177,6 +193,7 @@ func (x *Index) remove(p *place) {
 	}
 	x.ends.drop(&p.end)
 	x.n--
+	x.text -= len(p.value)
 }
 
 // sweep removes entries whose time is over, at most limit if it is not 0.
@@ -307,6 +324,69 @@ func (x *Index) Count() int {
 	defer x.mu.Unlock()
 	x.sweep(now, 0)
 	return x.n
+}
+
+// IndexEntry is one entry of a holder, with the end that it was added with, which
+// may be later than that of its life here.
+type IndexEntry struct {
+	Primary, Secondary, Value string
+	End                       time.Time
+}
+
+// Holders returns the peers that hold something, in order of their IDs.
+func (x *Index) Holders() []id.Peer {
+	x.mu.RLock()
+	all := make([]id.Peer, 0, len(x.holders))
+	for p := range x.holders {
+		all = append(all, p)
+	}
+	x.mu.RUnlock()
+	slices.SortFunc(all, func(a, b id.Peer) int { return strings.Compare(a.String(), b.String()) })
+	return all
+}
+
+// All returns the holder's entries whose time is not over, in the order in which
+// they were added.
+func (x *Index) All(holder id.Peer) []IndexEntry {
+	now := time.Now().UnixMilli()
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	places := make([]*place, 0, len(x.holders[holder]))
+	for _, p := range x.holders[holder] {
+		if p.end.at > now {
+			places = append(places, p)
+		}
+	}
+	slices.SortFunc(places, func(a, b *place) int { return cmp.Compare(a.seq, b.seq) })
+	all := make([]IndexEntry, len(places))
+	for i, p := range places {
+		all[i] = IndexEntry{p.t.key.primary, p.t.key.secondary, p.value, time.UnixMilli(p.claimed)}
+	}
+	return all
+}
+
+// Keep removes the entries of the holder for which f is false and returns how
+// many there were. f must not call the index.
+func (x *Index) Keep(holder id.Peer, f func(primary, secondary, value string) bool) int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	n := 0
+	for _, p := range x.holders[holder] {
+		if !f(p.t.key.primary, p.t.key.secondary, p.value) {
+			x.remove(p)
+			n++
+		}
+	}
+	return n
+}
+
+// Clear removes all entries and returns how many there were.
+func (x *Index) Clear() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	n := x.n
+	x.tables, x.holders, x.ends, x.n, x.text = nil, nil, nil, 0, 0
+	return n
 }
 
 // Held returns the number of the holder's entries, those not yet swept included.

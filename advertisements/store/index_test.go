@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -163,6 +164,77 @@ func TestIndexLimits(t *testing.T) {
 			t.Errorf("what has expired still takes room: %v", err)
 		}
 	})
+}
+
+// The second half of an index goes in small shares, and its values are bounded
+// in octets too.
+func TestIndexShares(t *testing.T) {
+	x := store.NewIndex(store.IndexConfig{HolderEntries: 60, ShareEntries: 5, Entries: 100, Text: 1000})
+	fill := func(holder, value string, n int) (taken int) {
+		for i := range n {
+			if x.Add("Adv", "Name", fmt.Sprintf("%s %03d", value, i), peer(holder), store.Forever()) == nil {
+				taken++
+			}
+		}
+		return taken
+	}
+	if n := fill("greedy", "g", 80); n != 50 {
+		t.Errorf("one holder has %d entries when half of the index is taken", n)
+	}
+	for i := range 10 {
+		if n := fill(fmt.Sprint("modest ", i), "m", 5); n != 5 {
+			t.Errorf("a holder got %d entries of its share", n)
+		}
+	}
+	if n := fill("late", "l", 1); n != 0 {
+		t.Error("a full index takes more")
+	}
+	if st := x.Stats(); st.RefusedShare != 30 || st.RefusedFull != 1 || st.RefusedHolder != 0 {
+		t.Errorf("%+v", st)
+	}
+	if n := fill("greedy", "g", 10); n != 10 {
+		t.Errorf("%d of 10 entries could be said again", n)
+	}
+	if n := x.Clear(); n != 100 || x.Count() != 0 {
+		t.Errorf("%d cleared, %d left", n, x.Count())
+	}
+	long := strings.Repeat("x", 195)
+	if n := fill("greedy", long, 10); n != 5 {
+		t.Errorf("%d values of 199 octets", n)
+	}
+	if st := x.Stats(); st.RefusedFull != 6 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// What a holder has can be listed, in order, and sifted.
+func TestIndexLists(t *testing.T) {
+	x := store.NewIndex(store.IndexConfig{Lifetime: time.Minute})
+	if x.Holders() != nil && len(x.Holders()) > 0 || len(x.All(peer("a"))) > 0 || x.Keep(peer("a"), nil) != 0 {
+		t.Error("an empty index holds something")
+	}
+	end := time.Now().Add(time.Hour).Truncate(time.Millisecond)
+	want := []store.IndexEntry{{"Adv", "Name", "z", end}, {"Peers", "PID", "y", end}, {"Adv", "Name", "x", end}}
+	for _, e := range want {
+		for _, h := range []string{"b", "a"} {
+			if err := x.Add(e.Primary, e.Secondary, e.Value, peer(h), e.End); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	got := x.All(peer("a"))
+	if !slices.EqualFunc(got, want, func(a, b store.IndexEntry) bool {
+		return a.Primary == b.Primary && a.Secondary == b.Secondary && a.Value == b.Value && a.End.Equal(b.End)
+	}) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if h := x.Holders(); len(h) != 2 || h[0].String() >= h[1].String() {
+		t.Errorf("holders %v", h)
+	}
+	n := x.Keep(peer("a"), func(primary, secondary, value string) bool { return primary == "Peers" && secondary == "PID" && value == "y" })
+	if n != 2 || x.Held(peer("a")) != 1 || x.Held(peer("b")) != 3 {
+		t.Errorf("%d removed; %d and %d left", n, x.Held(peer("a")), x.Held(peer("b")))
+	}
 }
 
 // indexStep is one step of the index model.

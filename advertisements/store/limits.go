@@ -54,12 +54,25 @@ const (
 
 // What an [Index] holds if [IndexConfig] does not say otherwise.
 const (
-	// DefaultHolderEntries is the share of one holder.
-	DefaultHolderEntries = 2_000
+	// DefaultHolderEntries is the most that one holder may have: 25,000
+	// advertisements with an ID and a name. A tenth of the index, so that no
+	// single one fills it.
+	DefaultHolderEntries = 50_000
 
-	// DefaultIndexEntries is the size of the whole index: one hundred holders
-	// at their limit, or two thousand with a hundred entries each.
-	DefaultIndexEntries = 200_000
+	// DefaultShareEntries is the most that one holder may have when half of the
+	// index is taken. A few large holders can so take half of it and no more,
+	// and in the other half there is room for at least 125 others.
+	DefaultShareEntries = 2_000
+
+	// DefaultIndexEntries is the size of the whole index: a thousand holders
+	// with five hundred entries each. An entry costs some 300 octets beside its
+	// value, so a full index takes 150 MB and the values.
+	DefaultIndexEntries = 500_000
+
+	// DefaultIndexText bounds the octets of all values: 250 for each of so many
+	// entries, where an ID has 80. Long values fill the index before their
+	// number does.
+	DefaultIndexText = 128 << 20
 
 	// DefaultIndexLifetime is the longest that an entry stays without being
 	// said again or renewed.

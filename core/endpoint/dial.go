@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // ErrSelf is the cause when an address turns out to be this very peer's.
@@ -24,25 +25,32 @@ type dialCall struct {
 // is a *[DialError], or wraps [ErrClosed].
 func (e *Endpoint) Dial(ctx context.Context, addr Address) (Link, error) {
 	addr = addr.Base()
+	at := placeOf(addr)
 	e.lmu.Lock()
 	if e.closed {
 		e.lmu.Unlock()
 		return nil, fmt.Errorf("endpoint: dial %s: %w", addr, ErrClosed)
 	}
-	if c := e.dialled[addr]; c != nil {
-		e.lmu.Unlock()
-		return c.Link, nil
+	for _, c := range slices.Backward(e.dialled) {
+		if c.at == at {
+			e.lmu.Unlock()
+			return c.Link, nil
+		}
 	}
-	call := e.dialing[addr]
+	call := e.dialing[at]
 	if call == nil {
 		t := e.transport(addr.Protocol)
 		if t == nil {
 			e.lmu.Unlock()
+			e.stats.failedDials.Add(1)
 			return nil, &DialError{Addr: addr, Phase: PhaseAddress, Err: ErrNoTransport}
 		}
 		attempt, cancel := context.WithCancelCause(e.ctx)
 		call = &dialCall{done: make(chan struct{}), cancel: cancel}
-		e.dialing[addr] = call
+		if e.dialing == nil {
+			e.dialing = map[place]*dialCall{}
+		}
+		e.dialing[at] = call
 		e.wg.Go(func() { e.dial(attempt, t, addr, call) })
 	}
 	call.wait++
@@ -55,7 +63,7 @@ func (e *Endpoint) Dial(ctx context.Context, addr Address) (Link, error) {
 	e.lmu.Lock()
 	if call.wait--; call.wait == 0 {
 		call.cancel(context.Cause(ctx))
-		e.forget(addr, call) // who comes now begins anew
+		e.forget(at, call) // who comes now begins anew
 	}
 	e.lmu.Unlock()
 	return nil, &DialError{Addr: addr, Phase: PhaseConnect, Err: context.Cause(ctx)}
@@ -71,10 +79,11 @@ func (e *Endpoint) dial(ctx context.Context, t Transport, addr Address, call *di
 		err = &DialError{Addr: addr, Phase: PhaseIdentity, Err: ErrSelf}
 	}
 	e.lmu.Lock()
-	e.forget(addr, call)
+	e.forget(placeOf(addr), call)
 	e.lmu.Unlock()
 	if err != nil {
 		call.err = err
+		e.stats.failedDials.Add(1)
 		e.log.Debug("dialling failed", "address", addr.String(), "error", err)
 	} else {
 		call.link = l
@@ -83,9 +92,12 @@ func (e *Endpoint) dial(ctx context.Context, t Transport, addr Address, call *di
 }
 
 // forget takes an attempt off the list. lmu is held.
-func (e *Endpoint) forget(addr Address, call *dialCall) {
-	if e.dialing[addr] == call {
-		delete(e.dialing, addr)
+func (e *Endpoint) forget(at place, call *dialCall) {
+	if e.dialing[at] == call {
+		delete(e.dialing, at)
+	}
+	if len(e.dialing) == 0 {
+		e.dialing = nil // a map keeps its memory
 	}
 }
 

@@ -2,7 +2,6 @@ package endpoint
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/juxta-p2p/juxta/core/id"
@@ -29,9 +28,6 @@ type Incoming struct {
 // same link, must do so on a goroutine of its own. ctx ends with the endpoint.
 type Handler func(ctx context.Context, in Incoming)
 
-// route is the key of the handler table.
-type route struct{ group, service, param string }
-
 const manglePrefix = "EndpointService:"
 
 // Scope is the endpoint as one group sees it: services registered or addressed
@@ -55,27 +51,6 @@ func (s Scope) Peer() id.Peer { return s.e.cfg.Peer }
 
 // Endpoint returns the endpoint under the view.
 func (s Scope) Endpoint() *Endpoint { return s.e }
-
-// Handle registers the handler of a service and parameter; an empty parameter
-// means all that no other handler took. It returns a function that removes it,
-// after which no new call begins. The error wraps [ErrTaken].
-func (s Scope) Handle(service, param string, h Handler) (remove func(), err error) {
-	k := route{s.group.Unique(), service, param}
-	s.e.hmu.Lock()
-	defer s.e.hmu.Unlock()
-	if _, ok := s.e.handlers[k]; ok {
-		return nil, fmt.Errorf("endpoint: %w: %s/%s in group %s", ErrTaken, service, param, s.group)
-	}
-	mine := &h
-	s.e.handlers[k] = mine
-	return func() {
-		s.e.hmu.Lock()
-		defer s.e.hmu.Unlock()
-		if s.e.handlers[k] == mine { // and not the one of who came after
-			delete(s.e.handlers, k)
-		}
-	}, nil
-}
 
 // Send carries msg to a service of the group at a peer, over a link or by the
 // router; see [Endpoint.Send].
@@ -129,47 +104,32 @@ func (s Scope) mangle(service, param string) (string, string) {
 // group; from a transport it is one of the World group. It reports whether a
 // handler took it.
 func (e *Endpoint) Deliver(in Incoming, routed bool) bool {
-	k := route{service: in.Dest.Service, param: in.Dest.Param}
+	var group string
+	k := route{in.Dest.Service, in.Dest.Param}
 	if g, ok := strings.CutPrefix(k.service, manglePrefix); ok {
-		k.group = g
+		group = g
 		k.service, k.param, _ = strings.Cut(k.param, "/")
 	} else if routed {
-		k.group = e.cfg.Net.Unique()
+		group = e.cfg.Net.Unique()
 	} else {
-		k.group = id.WorldGroup.Unique()
+		group = id.WorldGroup.Unique()
 	}
-	h, ok := e.lookup(k)
-	if !ok {
+	h := e.lookup(group, k)
+	if h == nil {
 		// Another spelling of the group's ID; JXSE would not deliver it.
-		if g, err := id.ParseUnique(k.group); err == nil && g.Unique() != k.group {
-			k.group = g.Unique()
-			h, ok = e.lookup(k)
+		if g, err := id.ParseUnique(group); err == nil && g.Unique() != group {
+			h = e.lookup(g.Unique(), k)
 		}
 	}
-	if !ok {
+	if h == nil {
 		e.stats.noListener.Add(1)
-		e.log.Debug("nobody listens", "group", k.group, "service", k.service, "param", k.param, "from", in.From.Short())
+		e.log.Debug("nobody listens", "group", group, "service", k.service, "param", k.param, "from", in.From.Short())
 		return false
 	}
 	e.stats.delivered.Add(1)
 	in.Dest.Service, in.Dest.Param = k.service, k.param
-	(*h)(e.ctx, in)
+	h(e.ctx, in)
 	return true
-}
-
-// lookup finds the handler of the exact parameter, else of the service with any
-// parameter, else of a service that is called like service and parameter glued
-// together: the order of JXSE 2.5.
-func (e *Endpoint) lookup(k route) (*Handler, bool) {
-	e.hmu.RLock()
-	defer e.hmu.RUnlock()
-	h, ok := e.handlers[k]
-	if !ok && k.param != "" {
-		if h, ok = e.handlers[route{k.group, k.service, ""}]; !ok {
-			h, ok = e.handlers[route{k.group, k.service + k.param, ""}]
-		}
-	}
-	return h, ok
 }
 
 // parsedAddresses remembers the address texts of the last message of a link:
@@ -214,10 +174,7 @@ func (e *Endpoint) receive(l Link, body []byte) error {
 	addrs := &scratch
 	if l != nil {
 		in.From = l.Peer()
-		e.lmu.RLock()
-		c := e.byLink[l]
-		e.lmu.RUnlock()
-		if c != nil {
+		if c := e.conn(l); c != nil {
 			now := e.now()
 			c.used.Store(now)
 			c.received.Store(now)

@@ -82,17 +82,23 @@ type Endpoint struct {
 	addable    bool // false from Close on
 
 	lmu     sync.RWMutex
-	byLink  map[Link]*conn
-	leaving int                 // how many of byLink are
-	byPeer  map[id.Peer][]*conn // oldest first
-	dialled map[Address]*conn
-	dialing map[Address]*dialCall
-	watches map[*watch]struct{}
+	links   int
+	leaving int                 // how many of them are
+	byPeer  map[id.Peer]*conn   // the oldest; the others follow
+	dialled []*conn             // the latest comes last
+	dialing map[place]*dialCall // nil when there is none
+	watches []*watch            // replaced, never changed
+	idle    *time.Timer         // runs closeIdle; nil without links
 	closed  bool
 
 	hmu      sync.RWMutex
-	handlers map[route]*Handler
+	handlers []*handlers // in order of group
 }
+
+// place is an address to dial: the base of an [Address].
+type place struct{ protocol, host string }
+
+func placeOf(a Address) place { return place{a.Protocol, a.Host} }
 
 // New makes an endpoint without transports.
 func New(cfg Config) (*Endpoint, error) {
@@ -111,15 +117,8 @@ func New(cfg Config) (*Endpoint, error) {
 	if cfg.MaxLinks <= 0 {
 		cfg.MaxLinks = defaultMaxLinks
 	}
-	e := &Endpoint{
-		cfg: cfg, log: cfg.Logger, start: time.Now(), addable: true,
-		byLink: map[Link]*conn{}, byPeer: map[id.Peer][]*conn{}, dialled: map[Address]*conn{},
-		dialing: map[Address]*dialCall{}, watches: map[*watch]struct{}{}, handlers: map[route]*Handler{},
-	}
+	e := &Endpoint{cfg: cfg, log: cfg.Logger, start: time.Now(), addable: true}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
-	if cfg.IdleTimeout > 0 {
-		e.wg.Go(e.closeIdle)
-	}
 	return e, nil
 }
 
@@ -198,8 +197,9 @@ func (e *Endpoint) Send(ctx context.Context, dst Address, msg *message.Message) 
 		return fmt.Errorf("endpoint: %w", ErrEmpty)
 	}
 	if dst.Protocol != "jxta" {
-		l, err := e.Dial(ctx, dst.Base())
+		l, err := e.Dial(ctx, dst)
 		if err != nil {
+			e.stats.noLink.Add(1)
 			return err
 		}
 		return e.SendOn(ctx, l, dst, msg)
@@ -211,6 +211,7 @@ func (e *Endpoint) Send(ctx context.Context, dst Address, msg *message.Message) 
 	}
 	r := e.router.Load()
 	if r == nil {
+		e.stats.noRouter.Add(1)
 		return fmt.Errorf("endpoint: send to %s: %w", dst.Base(), ErrNoRoute)
 	}
 	return (*r)(ctx, dst, msg)
@@ -233,17 +234,15 @@ func (e *Endpoint) SendOn(ctx context.Context, l Link, dst Address, msg *message
 		message.Element{Namespace: message.Platform, Name: elemDest, Type: message.TypeText, Body: buf.addrs[n:]})
 	buf.body = body
 	if err != nil {
+		e.stats.tooLarge.Add(1)
 		return err
 	}
 	if err := l.Send(ctx, body); err != nil {
-		e.stats.failed.Add(1)
+		e.stats.unsent.Add(1)
 		return fmt.Errorf("endpoint: send to %s: %w", l.Remote(), err)
 	}
 	e.stats.sent.Add(1)
-	e.lmu.RLock()
-	c := e.byLink[l]
-	e.lmu.RUnlock()
-	if c != nil {
+	if c := e.conn(l); c != nil {
 		c.used.Store(e.now())
 	}
 	return nil
@@ -275,7 +274,10 @@ func (e *Endpoint) Broadcast(ctx context.Context, service, param string, msg *me
 		if err == nil {
 			done = true
 			e.stats.sent.Add(1)
-		} else if first == nil {
+			continue
+		}
+		e.stats.broadcast.Add(1)
+		if first == nil {
 			first = err
 		}
 	}
@@ -293,6 +295,9 @@ func (e *Endpoint) Broadcast(ctx context.Context, service, param string, msg *me
 func (e *Endpoint) Close() error {
 	e.lmu.Lock()
 	e.closed = true
+	if e.idle != nil {
+		e.idle.Stop()
+	}
 	e.lmu.Unlock()
 	e.cancel(ErrClosed)
 	e.tmu.Lock()

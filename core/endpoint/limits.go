@@ -28,6 +28,10 @@ const (
 	// defaultIdle is how long an unused link stays open, as in JXSE 2.5.
 	defaultIdle = 15 * time.Minute
 
+	// idleParts bounds how often idle links are looked for, and how much longer
+	// than allowed one may be idle: by this part of the idle time.
+	idleParts = 15
+
 	// dialTimeout bounds one attempt to open a link, as in JXSE 2.5.
 	dialTimeout = 10 * time.Second
 

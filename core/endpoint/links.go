@@ -14,6 +14,9 @@ type conn struct {
 	used     atomic.Int64 // when the last message went in either direction, see Endpoint.now
 	received atomic.Int64 // when the last one came from the other side
 
+	next *conn // the next younger link to the same peer; guarded by Endpoint.lmu
+	at   place // where it leads, if this side dialled it
+
 	// leaving is set when the link is being closed to make room; it then counts
 	// no more. Endpoint.lmu guards it.
 	leaving bool
@@ -40,20 +43,17 @@ func (e *Endpoint) Watch(f func(LinkEvent)) (stop func()) {
 	w := &watch{f}
 	e.lmu.Lock()
 	defer e.lmu.Unlock()
-	e.watches[w] = struct{}{}
+	e.watches = append(slices.Clip(e.watches), w)
 	return func() {
 		e.lmu.Lock()
 		defer e.lmu.Unlock()
-		delete(e.watches, w)
+		e.watches = slices.DeleteFunc(slices.Clone(e.watches), func(x *watch) bool { return x == w })
 	}
 }
 
 func (e *Endpoint) notify(ev LinkEvent) {
 	e.lmu.RLock()
-	all := make([]*watch, 0, len(e.watches))
-	for w := range e.watches {
-		all = append(all, w)
-	}
+	all := e.watches
 	e.lmu.RUnlock()
 	for _, w := range all {
 		w.f(ev)
@@ -69,7 +69,7 @@ func (e *Endpoint) LinkTo(p id.Peer) Link {
 	e.lmu.RLock()
 	defer e.lmu.RUnlock()
 	var best *conn
-	for _, c := range e.byPeer[p] {
+	for c := e.byPeer[p]; c != nil; c = c.next {
 		if best == nil || c.preferredTo(best, e.now()) {
 			best = c
 		}
@@ -95,11 +95,39 @@ func (c *conn) preferredTo(old *conn, now int64) bool {
 func (e *Endpoint) Links() []Link {
 	e.lmu.RLock()
 	defer e.lmu.RUnlock()
-	all := make([]Link, 0, len(e.byLink))
-	for l := range e.byLink {
-		all = append(all, l)
+	all := make([]Link, 0, e.links)
+	for c := range e.conns {
+		all = append(all, c.Link)
 	}
 	return all
+}
+
+// conns yields all links. lmu is held.
+func (e *Endpoint) conns(yield func(*conn) bool) {
+	for _, c := range e.byPeer {
+		for ; c != nil; c = c.next {
+			if !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// conn returns what is kept about an open link, or nil.
+func (e *Endpoint) conn(l Link) *conn {
+	p := l.Peer()
+	e.lmu.RLock()
+	defer e.lmu.RUnlock()
+	return e.connLocked(p, l)
+}
+
+func (e *Endpoint) connLocked(p id.Peer, l Link) *conn {
+	for c := e.byPeer[p]; c != nil; c = c.next {
+		if c.Link == l {
+			return c
+		}
+	}
+	return nil
 }
 
 // opened takes a link in, before the transport begins to read it.
@@ -119,22 +147,70 @@ func (e *Endpoint) opened(l Link) error {
 	victim, ok := e.room(c)
 	if !ok {
 		e.lmu.Unlock()
+		e.stats.refusedLinks.Add(1)
 		return ErrTooManyLinks
 	}
-	e.byLink[l] = c
-	e.byPeer[l.Peer()] = append(e.byPeer[l.Peer()], c)
-	if l.Outgoing() {
-		e.dialled[l.Remote().Base()] = c
-	}
+	e.enter(c)
 	e.lmu.Unlock()
 	if victim != nil {
+		e.stats.evictedLinks.Add(1)
 		e.log.Debug("closing a link to make room", "peer", victim.Peer().Short())
 		_ = victim.Close()
 	}
-	e.stats.links.Add(1)
+	e.stats.opened.Add(1)
 	e.log.Debug("link up", "peer", l.Peer().Short(), "remote", l.Remote().String(), "outgoing", l.Outgoing())
 	e.notify(LinkEvent{Link: l, Up: true})
 	return nil
+}
+
+// enter puts a link into the tables. lmu is held.
+func (e *Endpoint) enter(c *conn) {
+	if e.byPeer == nil {
+		e.byPeer = map[id.Peer]*conn{}
+	}
+	e.links++
+	if last := e.byPeer[c.Peer()]; last == nil {
+		e.byPeer[c.Peer()] = c
+	} else {
+		for last.next != nil {
+			last = last.next
+		}
+		last.next = c
+	}
+	if c.Outgoing() {
+		c.at = placeOf(c.Remote())
+		e.dialled = append(e.dialled, c)
+	}
+	e.lookIdle(e.cfg.IdleTimeout)
+}
+
+// leave takes a link out of the tables, and reports whether it was the last one
+// to its peer. lmu is held.
+func (e *Endpoint) leave(c *conn) (last bool) {
+	e.links--
+	if c.leaving {
+		e.leaving--
+	}
+	first := e.byPeer[c.Peer()]
+	for at := &first; *at != nil; at = &(*at).next {
+		if *at == c {
+			*at = c.next
+			break
+		}
+	}
+	if first == nil {
+		delete(e.byPeer, c.Peer())
+	} else {
+		e.byPeer[c.Peer()] = first
+	}
+	if i := slices.Index(e.dialled, c); i >= 0 {
+		e.dialled = slices.Delete(e.dialled, i, i+1)
+	}
+	if e.links == 0 && e.idle != nil {
+		e.idle.Stop()
+		e.idle = nil
+	}
+	return first == nil
 }
 
 // room finds out whether there is room for a new link, and which other must go
@@ -143,7 +219,7 @@ func (e *Endpoint) opened(l Link) error {
 // all likewise, if it is unused long enough. lmu is held.
 func (e *Endpoint) room(c *conn) (victim *conn, ok bool) {
 	same := 0
-	for _, x := range e.byPeer[c.Peer()] {
+	for x := e.byPeer[c.Peer()]; x != nil; x = x.next {
 		if !x.leaving && x.Origin() == c.Origin() && x.Proven() == c.Proven() {
 			same++
 			victim = x.olderThan(victim)
@@ -152,8 +228,8 @@ func (e *Endpoint) room(c *conn) (victim *conn, ok bool) {
 	if same < maxLinksPerPeer {
 		victim = nil
 	}
-	if victim == nil && len(e.byLink)-e.leaving >= e.cfg.MaxLinks {
-		for _, x := range e.byLink {
+	if victim == nil && e.links-e.leaving >= e.cfg.MaxLinks {
+		for x := range e.conns {
 			if !x.leaving {
 				victim = x.olderThan(victim)
 			}
@@ -179,49 +255,49 @@ func (c *conn) olderThan(o *conn) *conn {
 
 func (e *Endpoint) linkClosed(l Link) {
 	e.lmu.Lock()
-	c := e.byLink[l]
+	c := e.connLocked(l.Peer(), l)
 	if c == nil {
 		e.lmu.Unlock()
 		return
 	}
-	delete(e.byLink, l)
-	if c.leaving {
-		e.leaving--
-	}
-	rest := slices.DeleteFunc(e.byPeer[l.Peer()], func(x *conn) bool { return x == c })
-	if len(rest) == 0 {
-		delete(e.byPeer, l.Peer())
-	} else {
-		e.byPeer[l.Peer()] = rest
-	}
-	if a := l.Remote().Base(); e.dialled[a] == c {
-		delete(e.dialled, a)
-	}
+	last := e.leave(c)
 	e.lmu.Unlock()
 	e.log.Debug("link down", "peer", l.Peer().Short(), "remote", l.Remote().String())
-	e.notify(LinkEvent{Link: l, Last: len(rest) == 0})
+	e.notify(LinkEvent{Link: l, Last: last})
 }
 
-// closeIdle closes links that carried nothing for the idle time.
+// lookIdle has closeIdle called after d, unless it will be anyway. lmu is held.
+func (e *Endpoint) lookIdle(d time.Duration) {
+	if e.cfg.IdleTimeout > 0 && e.idle == nil && !e.closed && e.links > 0 {
+		e.idle = time.AfterFunc(d, e.closeIdle)
+	}
+}
+
+// closeIdle closes links that carried nothing for the idle time. It runs when the
+// first of them may have, on a goroutine that lives only so long.
 func (e *Endpoint) closeIdle() {
-	t := time.NewTicker(max(e.cfg.IdleTimeout/15, time.Second))
-	defer t.Stop()
-	for {
-		select {
-		case <-e.ctx.Done():
-			return
-		case <-t.C:
-		}
-		e.lmu.RLock()
-		var idle []Link
-		for l, c := range e.byLink {
-			if e.now()-c.used.Load() > int64(e.cfg.IdleTimeout) {
-				idle = append(idle, l)
-			}
-		}
-		e.lmu.RUnlock()
-		for _, l := range idle {
-			_ = l.Close()
+	var idle []Link
+	e.lmu.Lock()
+	if e.closed {
+		e.lmu.Unlock()
+		return
+	}
+	e.wg.Add(1)
+	defer e.wg.Done()
+	e.idle = nil
+	now, next := e.now(), e.cfg.IdleTimeout
+	for c := range e.conns {
+		left := e.cfg.IdleTimeout - time.Duration(now-c.used.Load())
+		if left < 0 {
+			idle = append(idle, c.Link)
+		} else {
+			next = min(next, left)
 		}
 	}
+	e.lookIdle(max(next, e.cfg.IdleTimeout/idleParts, time.Second))
+	e.lmu.Unlock()
+	for _, l := range idle {
+		_ = l.Close()
+	}
+	e.stats.idled.Add(uint64(len(idle)))
 }

@@ -43,7 +43,7 @@ func TestSendAndReceive(t *testing.T) {
 				t.Errorf("answer %d: %+v", i, in)
 			}
 		}
-		if s := a.Stats(); s.Sent != 20 || s.Received != 20 || s.Delivered != 20 || s.LinksOpened != 1 || s.Failed != 0 {
+		if s := a.Stats(); s.Sent != 20 || s.Received != 20 || s.Delivered != 20 || s.LinksOpened != 1 || s.UnsentLink != 0 {
 			t.Errorf("stats %+v", s)
 		}
 		if len(a.Links()) != 1 || len(b.Links()) != 1 || a.LinkTo(b.Peer()) != a.Links()[0] || a.LinkTo(eve) != nil {
@@ -89,7 +89,7 @@ func TestSendErrors(t *testing.T) {
 	if err := s.SendOn(t.Context(), c, "x", "", text("x")); !errors.Is(err, endpoint.ErrLinkClosed) {
 		t.Errorf("a closed link: %v", err)
 	}
-	if st := e.Stats(); st.Failed != 1 || st.Sent != 0 {
+	if st := e.Stats(); st.UnsentLink != 1 || st.Sent != 0 {
 		t.Errorf("stats %+v", st)
 	}
 	if _, err := endpoint.New(endpoint.Config{}); err == nil {

@@ -23,6 +23,7 @@ func (lb *loopback) put(e *Endpoint, in Incoming) error {
 		return fmt.Errorf("endpoint: %w", ErrClosed)
 	}
 	if len(lb.queue) >= maxLoopback {
+		e.stats.selfFull.Add(1)
 		return fmt.Errorf("endpoint: %w", ErrQueueFull)
 	}
 	lb.queue = append(lb.queue, in)
@@ -37,6 +38,7 @@ func (lb *loopback) run(e *Endpoint) {
 	for {
 		lb.mu.Lock()
 		if len(lb.queue) == 0 || lb.closed {
+			e.stats.selfClosed.Add(uint64(len(lb.queue)))
 			lb.running, lb.queue = false, nil
 			lb.mu.Unlock()
 			return

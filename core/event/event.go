@@ -2,7 +2,7 @@
 //
 // Guarantees: every reader sees the events published after it subscribed, in
 // order of publication, except that a reader that lags more than [Buffer]
-// events loses the oldest ones, which its owner can count. Publishing does not
+// events loses the oldest ones, which [Hub.Lost] counts. Publishing does not
 // wait for readers. A watcher is called by the publisher itself, in the same
 // order, and loses nothing.
 package event
@@ -25,12 +25,13 @@ type Hub[T any] struct {
 	turn sync.Mutex // held while one event is given out; taken before mu
 
 	mu       sync.Mutex
-	readers  map[*reader[T]]struct{}
+	readers  []*reader[T]
 	watchers []*func(T) // replaced, never changed
 	lost     atomic.Uint64
 }
 
 type reader[T any] struct {
+	ctx   context.Context
 	queue []T
 	wake  chan struct{}
 }
@@ -48,7 +49,8 @@ func (h *Hub[T]) Publish(v T) {
 func (h *Hub[T]) queue(v T) []*func(T) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for r := range h.readers {
+	h.sweep()
+	for _, r := range h.readers {
 		if len(r.queue) == Buffer {
 			r.queue = r.queue[1:]
 			h.lost.Add(1)
@@ -60,6 +62,11 @@ func (h *Hub[T]) queue(v T) []*func(T) {
 		}
 	}
 	return h.watchers
+}
+
+// sweep forgets the readers that have ended. h.mu is held.
+func (h *Hub[T]) sweep() {
+	h.readers = slices.DeleteFunc(h.readers, func(r *reader[T]) bool { return r.ctx.Err() != nil })
 }
 
 // Watch has f called with each event published from now on, on the publishing
@@ -81,25 +88,23 @@ func (h *Hub[T]) Watch(f func(T)) (stop func()) {
 func (h *Hub[T]) Lost() uint64 { return h.lost.Load() }
 
 // Subscribe returns the events published from now on, until ctx ends. Breaking
-// out of the loop ends the subscription too. The sequence is single-use; a
-// sequence that is never ranged over is freed with ctx.
+// out of the loop ends the subscription too. The sequence is single-use. It holds
+// at most [Buffer] events; one that is never ranged over is freed when, after the
+// end of ctx, the hub is used the next time.
 func (h *Hub[T]) Subscribe(ctx context.Context) iter.Seq[T] {
-	r := &reader[T]{wake: make(chan struct{}, 1)}
+	r := &reader[T]{ctx: ctx, wake: make(chan struct{}, 1)}
 	h.mu.Lock()
-	if h.readers == nil {
-		h.readers = map[*reader[T]]struct{}{}
-	}
-	h.readers[r] = struct{}{}
+	h.sweep()
+	h.readers = append(h.readers, r)
 	h.mu.Unlock()
 	drop := func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		delete(h.readers, r)
+		h.readers = slices.DeleteFunc(h.readers, func(o *reader[T]) bool { return o == r })
+		r.queue = nil
 	}
-	stop := context.AfterFunc(ctx, drop)
 	return func(yield func(T) bool) {
 		defer drop()
-		defer stop()
 		for {
 			h.mu.Lock()
 			batch := r.queue

@@ -114,11 +114,11 @@ func at(a endpoint.Address, ip netip.Addr, port uint16) endpoint.Address {
 	return endpoint.Address{Protocol: a.Protocol, Host: netip.AddrPortFrom(ip, port).String()}
 }
 
-// unique drops repetitions and what is too much.
+// unique drops repetitions.
 func unique(addrs []endpoint.Address) []endpoint.Address {
 	var out []endpoint.Address
 	for _, a := range addrs {
-		if len(out) < maxAddresses && !slices.Contains(out, a) {
+		if !slices.Contains(out, a) {
 			out = append(out, a)
 		}
 	}

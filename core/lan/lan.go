@@ -70,6 +70,7 @@ type Service struct {
 	log    *slog.Logger
 	table  *table
 	hub    event.Hub[Event]
+	stats  counters
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -189,7 +190,9 @@ func (s *Service) Close() error {
 
 // took takes one look at a source into account.
 func (s *Service) took(src Source, f found, limit int) {
+	s.stats.looks.Add(1)
 	for _, e := range s.table.apply(src, f, limit) {
+		s.stats.events.Add(1)
 		s.log.Debug("peer "+e.Kind.String(), "peer", e.Hint.Peer.Short(), "name", e.Hint.Name,
 			"source", e.Hint.Source.String(), "addresses", len(e.Hint.Addresses))
 		s.hub.Publish(e)

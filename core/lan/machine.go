@@ -76,15 +76,19 @@ func (m *meeting) run(look <-chan struct{}) {
 	failed := false
 	for {
 		now := time.Now()
-		if err := m.announce(now); err != nil && !failed {
+		if err := m.announce(now); err != nil {
+			m.s.stats.failedAnnounces.Add(1)
+			if !failed {
+				m.s.log.Warn("peers of this machine do not see this one", "err", err)
+			}
 			failed = true
-			m.s.log.Warn("peers of this machine do not see this one", "err", err)
-		} else if err == nil {
+		} else {
 			failed = false
 		}
 		if f, err := m.scan(now); err == nil {
 			m.s.took(Machine, f, maxUnseen)
 		} else {
+			m.s.stats.failedLooks.Add(1)
 			m.s.log.Debug("meeting folder unreadable", "err", err)
 			m.s.took(Machine, nil, maxUnseen)
 		}
@@ -112,7 +116,8 @@ func (m *meeting) announce(now time.Time) error {
 		return nil
 	}
 	var b bytes.Buffer
-	for _, line := range append(r.encode(), keyPID+"="+strconv.Itoa(os.Getpid()), keyHost+"="+m.host) {
+	strs := r.encode()
+	for _, line := range append(strs, keyPID+"="+strconv.Itoa(os.Getpid()), keyHost+"="+m.host) {
 		b.WriteString(line)
 		b.WriteByte('\n')
 	}
@@ -129,6 +134,7 @@ func (m *meeting) announce(now time.Time) error {
 	if err := m.write(b.Bytes(), now); err != nil {
 		return fmt.Errorf("lan: %w", err)
 	}
+	m.s.clipped(r, strs)
 	m.written, m.touched = b.Bytes(), now
 	return nil
 }
@@ -172,6 +178,11 @@ func (m *meeting) scan(now time.Time) (found, error) {
 		return nil, err
 	}
 	entries, err := d.ReadDir(maxFiles)
+	if len(entries) == maxFiles {
+		if more, _ := d.ReadDir(1); len(more) > 0 {
+			m.s.stats.files.Add(1)
+		}
+	}
 	_ = d.Close()
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
@@ -192,7 +203,11 @@ func (m *meeting) scan(now time.Time) (found, error) {
 			_ = os.Remove(path)
 			continue
 		}
-		if age > staleAfter || age < -staleAfter || strings.HasPrefix(name, tempPrefix) || len(known) >= maxPeers {
+		if age > staleAfter || age < -staleAfter || strings.HasPrefix(name, tempPrefix) {
+			continue
+		}
+		if len(known) >= maxPeers {
+			m.s.stats.files.Add(1)
 			continue
 		}
 		r, ok := m.known[name]
@@ -220,6 +235,7 @@ func (m *meeting) read(path string, info fs.FileInfo) reading {
 		r.rec, r.pid, err = parseFile(b, m.host)
 	}
 	if err != nil {
+		m.s.stats.malformed.Add(1)
 		m.s.log.Debug("file of the meeting folder ignored", "file", filepath.Base(path), "err", err)
 	}
 	r.ok = err == nil

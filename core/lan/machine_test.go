@@ -230,6 +230,9 @@ func TestHostileFolder(t *testing.T) {
 		if d := cmp.Diff([]string{"elsewhere", "good"}, names(a.Peers())); d != "" {
 			t.Error(d)
 		}
+		if s := a.Stats(); s.DroppedMalformed != 4 || s.FailedLooks+s.FailedAnnounces+s.DroppedFiles != 0 || s.Peers != 2 || s.Looks == 0 || s.Events != 2 {
+			t.Errorf("%+v", s)
+		}
 		for _, path := range []string{old, half} {
 			if _, err := os.Stat(path); !os.IsNotExist(err) {
 				t.Errorf("%s is still there", filepath.Base(path))
@@ -282,6 +285,25 @@ func TestFolderLimit(t *testing.T) {
 	if n := len(s.Peers()); n != maxPeers {
 		t.Errorf("%d peers", n)
 	}
+	if n := s.Stats().DroppedFiles; n < 50 {
+		t.Errorf("%d files are counted as left out", n)
+	}
+}
+
+// TestALostFolderIsCounted: where nothing can be read or written any more.
+func TestALostFolderIsCounted(t *testing.T) {
+	dir := folder(t)
+	synctest.Test(t, func(t *testing.T) {
+		s := startAt(t, dir, "ann", "tcp://127.0.0.1:1")
+		synctest.Wait()
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if s := s.Stats(); s.FailedLooks < 10 || s.FailedAnnounces < 10 {
+			t.Errorf("%+v", s)
+		}
+	})
 }
 
 func TestOwnFileComesBack(t *testing.T) {

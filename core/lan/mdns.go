@@ -109,6 +109,7 @@ func (b *browser) serve(ifs []netInterface) {
 		}
 		srv, err := mdns.NewServer(&mdns.Config{Zone: b.zone, Iface: &i.Interface, Logger: b.log})
 		if err != nil {
+			b.s.stats.failedAnnounces.Add(1)
 			b.s.log.Debug("no mDNS answers on the interface", "interface", i.Name, "err", err)
 			continue
 		}
@@ -147,13 +148,17 @@ func (b *browser) query(i netInterface, v4 bool) []*mdns.ServiceEntry {
 		Service: serviceType, Domain: strings.TrimSuffix(serviceDomain, "."), Timeout: queryTime,
 		Interface: &i.Interface, Entries: answers, DisableIPv4: !v4, DisableIPv6: v4, Logger: b.log,
 	})
-	if err != nil {
+	if err != nil && b.s.ctx.Err() == nil {
+		b.s.stats.failedLooks.Add(1)
 		b.s.log.Debug("no mDNS question on the interface", "interface", i.Name, "ipv4", v4, "err", err)
 	}
 	close(answers)
 	var out []*mdns.ServiceEntry
 	for e := range answers {
 		out = append(out, e)
+	}
+	if len(out) == maxEntries {
+		b.s.stats.answers.Add(1) // the library drops what does not fit and does not tell
 	}
 	return out
 }
@@ -165,18 +170,20 @@ func (b *browser) gather(f found, entries []*mdns.ServiceEntry) {
 	accept := func(a endpoint.Address) bool { return fromNetwork(a) && !slices.Contains(own, a) }
 	now := time.Now()
 	for _, e := range entries {
-		if !strings.HasSuffix(strings.ToLower(e.Name), "."+serviceName) {
-			continue
+		if !strings.HasSuffix(strings.ToLower(e.Name), "."+serviceName) || strings.EqualFold(e.Name, b.zone.name+"."+serviceName) {
+			continue // something else, or this peer itself
 		}
 		strs := e.InfoFields[:min(len(e.InfoFields), maxStrings)]
 		r, err := decode(apply(strs, unescape), accept)
 		if err != nil {
+			b.s.stats.malformed.Add(1)
 			b.s.log.Debug("mDNS answer ignored", "err", err)
 			continue
 		}
 		if old, ok := f[r.peer]; ok {
 			r.addresses = merge(old.rec.addresses, r.addresses)
 		} else if len(f) >= maxEntries {
+			b.s.stats.answers.Add(1)
 			continue
 		}
 		f[r.peer] = sighting{rec: r, heard: now}

@@ -93,6 +93,9 @@ func TestAnswerFitsADatagram(t *testing.T) {
 	if len(m.Answer) < 4 || len(b) > 1472 {
 		t.Errorf("%d records in %d octets", len(m.Answer), len(b))
 	}
+	if n := s.Stats().ClippedAddresses; n < 20-maxAddresses || n > 19 {
+		t.Errorf("%d addresses of 20 are counted as left out", n)
+	}
 }
 
 func TestGather(t *testing.T) {
@@ -108,6 +111,7 @@ func TestGather(t *testing.T) {
 		entry("_http._tcp.local.", "printer", "tcp://192.0.2.4:1"),
 		entry(serviceName, "mirror", "tcp://192.0.2.1:9701"),                    // would make us dial ourselves
 		entry(serviceName, "local", "tcp://127.0.0.1:22", "tcp://localhost:80"), // would make us dial our own services
+		entry(serviceName, "ann", "tcp://192.0.2.1:9701"),                       // this peer itself
 		{Name: "x." + serviceName, InfoFields: slices.Repeat([]string{"a\\"}, 1000)},
 		{},
 	})
@@ -116,5 +120,14 @@ func TestGather(t *testing.T) {
 	}
 	if d := cmp.Diff(addrs("tcp://192.0.2.2:1", "tcp://192.0.2.3:1"), f[peerOf("bob")].rec.addresses); d != "" {
 		t.Error(d)
+	}
+	if s := b.s.Stats(); s.DroppedMalformed != 3 || s.DroppedAnswers != 0 {
+		t.Errorf("%+v", s)
+	}
+	for i := range maxEntries + 4 {
+		b.gather(f, []*mdns.ServiceEntry{entry(serviceName, fmt.Sprint("p", i), "tcp://192.0.2.5:1")})
+	}
+	if s := b.s.Stats(); s.DroppedMalformed != 3 || s.DroppedAnswers != 5 || len(f) != maxEntries {
+		t.Errorf("%d peers, %+v", len(f), s)
 	}
 }

@@ -71,6 +71,17 @@ func (r record) encode() []string {
 	return out
 }
 
+// clipped counts the addresses of a record that are not among its strings.
+func (s *Service) clipped(r record, strs []string) {
+	n := 0
+	for _, x := range strs {
+		if key, _, _ := strings.Cut(x, "="); isAddressKey(key) {
+			n++
+		}
+	}
+	s.stats.clipped.Add(uint64(len(r.addresses) - n))
+}
+
 // decode reads what strangers wrote. Unknown keys are passed over, the first of
 // several equal ones counts, and addresses that accept refuses are left out.
 // The error wraps errRecord; a record without usable address is an error too.

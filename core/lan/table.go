@@ -15,8 +15,9 @@ type table struct {
 	self  id.Peer
 	group id.Group // peers of others cause no events
 
-	mu   sync.Mutex
-	seen map[Source]map[id.Peer]*sighting
+	mu            sync.Mutex
+	seen          map[Source]map[id.Peer]*sighting
+	full, evicted uint64 // peers left out, and forgotten for others
 }
 
 // sighting is what one source says of one peer.
@@ -65,8 +66,10 @@ func (t *table) apply(src Source, now found, limit int) []Event {
 		if seen[p] == nil && len(seen) >= maxPeers {
 			victim, ok := t.stranger(seen)
 			if !ok || s.rec.group != t.group {
+				t.full++
 				continue
 			}
+			t.evicted++
 			note(victim)
 			delete(seen, victim)
 		}
@@ -143,7 +146,8 @@ func (t *table) hints() []Hint {
 	return out
 }
 
-// merge returns a new list with the addresses of both.
+// merge returns a new list with the addresses of both, up to the limit.
 func merge(a, b []endpoint.Address) []endpoint.Address {
-	return unique(slices.Concat(a, b))
+	all := unique(slices.Concat(a, b))
+	return all[:min(len(all), maxAddresses)]
 }

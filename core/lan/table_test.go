@@ -117,6 +117,9 @@ func TestTableLimits(t *testing.T) {
 	if ours, all := count(); ours != maxPeers || all != maxPeers {
 		t.Errorf("%d of %d", ours, all)
 	}
+	if tab.full != 2*maxPeers+10 || tab.evicted != maxPeers {
+		t.Errorf("%d counted as left out, %d as forgotten for others", tab.full, tab.evicted)
+	}
 	// A crowd on the network leaves room for the peers of this machine.
 	if e := tab.apply(Machine, crowd("local", id.NetGroup, 1), maxUnseen); len(e) != 1 {
 		t.Errorf("%v", say(e))

@@ -78,13 +78,16 @@ func (z *zone) current() *mdns.MDNSService {
 func (z *zone) describe() (*mdns.MDNSService, []endpoint.Address) {
 	r := z.s.self()
 	r.addresses = forNetwork(z.s.cfg.Addresses(), localAddresses(interfaces(z.s.cfg.Interfaces)))
-	hosts, port := ips(r.addresses)
+	hosts, port := ips(r.addresses[:min(len(r.addresses), maxAddresses)])
 	if len(hosts) == 0 {
 		return nil, nil
 	}
+	strs := r.encode()
+	z.s.clipped(r, strs)
 	// The library wants all of them, else it asks the DNS about this machine.
-	svc, err := mdns.NewMDNSService(z.name, serviceType, serviceDomain, z.name+"."+serviceDomain, int(port), hosts, apply(r.encode(), escape))
+	svc, err := mdns.NewMDNSService(z.name, serviceType, serviceDomain, z.name+"."+serviceDomain, int(port), hosts, apply(strs, escape))
 	if err != nil {
+		z.s.stats.failedAnnounces.Add(1)
 		z.s.log.Debug("peer cannot be described", "err", err)
 		return nil, nil
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/juxta-p2p/juxta/advertisements"
@@ -16,7 +15,8 @@ import (
 )
 
 // receiveQuery answers from the cache, and if this is a rendezvous hands the
-// query to those that said they hold something, in the order of JXSE 2.5.
+// query to those that said they hold something. A query that comes again, by
+// another way, is not answered again, but it is passed on.
 func (s *Service) receiveQuery(ctx context.Context, raw *resolver.RawQuery) resolver.Outcome {
 	if !s.begin() {
 		return resolver.Done
@@ -29,7 +29,7 @@ func (s *Service) receiveQuery(ctx context.Context, raw *resolver.RawQuery) reso
 		return resolver.Done
 	}
 	cost := queryCost
-	if q.Attr == "" || strings.Contains(q.Value, "*") {
+	if !q.exact() {
 		cost = patternCost
 	}
 	if !s.spend(raw, cost) {
@@ -38,12 +38,14 @@ func (s *Service) receiveQuery(ctx context.Context, raw *resolver.RawQuery) reso
 		return resolver.Done
 	}
 	if q.Kind == advertisements.Peers && q.Threshold == 0 {
-		s.introduce(ctx, raw, &q)
+		if raw.Answer() {
+			s.introduce(ctx, raw, &q)
+		}
 		return resolver.Done
 	}
 	limit := int(min(q.Threshold, maxResults))
 	results := s.results(&q, limit)
-	if len(results) > 0 {
+	if len(results) > 0 && raw.Answer() {
 		s.respond(ctx, raw, &q, results)
 	}
 	if s.rdv.Role() != rendezvous.Rendezvous || len(results) >= limit {
@@ -55,10 +57,13 @@ func (s *Service) receiveQuery(ctx context.Context, raw *resolver.RawQuery) reso
 // spend takes the cost of a query off the budget of its asker: a small one, if
 // somebody asks for him whom we have no reason to believe.
 func (s *Service) spend(raw *resolver.RawQuery, cost int) bool {
-	if s.trusted(raw) {
-		return s.askers.spend(raw.Source, cost)
+	switch {
+	case raw.Source == s.self:
+		return true
+	case s.trusted(raw):
+		return s.askers.Spend(raw.Source, cost)
 	}
-	return s.victims.spend(raw.Source, cost)
+	return s.victims.Spend(raw.Source, cost)
 }
 
 // trusted reports whether the query comes from the asker itself over a link, or
@@ -70,62 +75,83 @@ func (s *Service) trusted(raw *resolver.RawQuery) bool {
 	if l, ok := s.rdv.Lease(); ok && l.Peer == raw.From {
 		return true
 	}
-	return slices.Contains(s.cfg.View(), raw.From)
+	return s.rdv.InView(raw.From)
 }
 
-// refer hands a query to whom the index names; if that is nobody, to the
-// rendezvous where the index entry would be; else others may know. answered
-// says that there were results here, though fewer than asked for.
+// refer hands a query to whom the index names, and says whether others may know
+// more. answered says that there were results here, though fewer than asked for.
+//
+// One for a value goes to the rendezvous that keeps the copies of its entries, in
+// the order of JXSE 2.5, but also if somebody was found here, who need not be the
+// only one. If nothing is found there, it is remembered for a moment, and walks to
+// the rendezvous beside this one, where the entry is if their views differ. One
+// with a pattern walks to all, as long as fewer are found than asked for; one for
+// everything to none.
 func (s *Service) refer(ctx context.Context, raw *resolver.RawQuery, q *query, limit int, answered bool) resolver.Outcome {
 	if !s.trusted(raw) {
 		limit = min(limit, maxForward)
 	}
-	if to := s.holders(q.Kind, q.Attr, q.Value, limit, raw.Source, raw.From); len(to) > 0 {
+	to := s.holders(q, limit, raw.Source, raw.From)
+	s.forward(ctx, raw, to)
+	found := answered || len(to) > 0
+	first := raw.HC == 0
+	switch {
+	case len(to) >= limit:
+		return resolver.Done
+	case !q.exact():
+		if first && !found {
+			s.askSilent(ctx, raw, limit)
+		}
+		if q.matchesAll() {
+			return resolver.Done // everybody would answer
+		}
+		return resolver.WalkOn
+	}
+	if first {
+		at, ok := s.index.Place(q.Kind.String(), q.Attr, q.Value)
+		if ok && at != s.self && at != raw.From && s.forward(ctx, raw, []id.Peer{at}) > 0 {
+			return resolver.Done
+		}
+		if ok {
+			raw.HC++ // this is the place, or that cannot be reached
+		}
+	}
+	if found {
+		return resolver.Done
+	}
+	if first {
+		s.askSilent(ctx, raw, limit)
+	}
+	waits := *raw
+	s.index.Wait(&waits, q.Kind.String(), q.Attr, q.Value)
+	if to = s.holders(q, limit, raw.Source, raw.From); len(to) > 0 { // a moment ago
 		s.forward(ctx, raw, to)
 		return resolver.Done
 	}
-	if answered {
-		return resolver.Done
-	}
-	if raw.HC == 0 {
-		if at, ok := s.replica(s.cfg.View(), q.Kind.String(), orNull(q.Attr), orNull(q.Value)); ok {
-			if at != s.self {
-				s.forward(ctx, raw, []id.Peer{at})
-				return resolver.Done
-			}
-			raw.HC++
-		}
-		s.forward(ctx, raw, s.silent(min(limit, maxForward), raw.Source, raw.From))
-	}
-	if matchesAll(q.Attr, q.Value) {
-		return resolver.Done // everybody would answer
-	}
+	raw.Range = s.index.Row().Reach()
 	return resolver.WalkOn
 }
 
-// orNull is the text of a missing value in the expressions of JXSE.
-func orNull(s string) string {
-	if s == "" {
-		return "null"
-	}
-	return s
+func (s *Service) askSilent(ctx context.Context, raw *resolver.RawQuery, limit int) {
+	s.forward(ctx, raw, s.silent(min(limit, maxForward), raw.Source, raw.From))
 }
 
-// matchesAll reports whether a query asks for everything of its kind.
-func matchesAll(attr, value string) bool { return attr == "" || strings.Trim(value, "*") == "" }
-
 // forward gives the query to named peers, and forgets what those said that
-// cannot be reached any more.
-func (s *Service) forward(ctx context.Context, raw *resolver.RawQuery, to []id.Peer) {
-	if len(to) == 0 || !s.spend(raw, len(to)*forwardCost) {
-		return
+// cannot be reached any more. It returns to how many it went.
+func (s *Service) forward(ctx context.Context, raw *resolver.RawQuery, to []id.Peer) int {
+	if len(to) == 0 {
+		return 0
+	}
+	if !s.spend(raw, len(to)*forwardCost) {
+		s.stats.overBudget.Add(1)
+		return 0
 	}
 	n, lost := s.res.ForwardQuery(ctx, raw, to)
 	s.stats.forwarded.Add(uint64(n))
 	for _, p := range lost {
-		s.index.RemoveHolder(p)
-		s.replicas.RemoveHolder(p)
+		s.index.Drop(p)
 	}
+	return n
 }
 
 // results searches the cache for what may be given to others.

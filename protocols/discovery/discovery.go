@@ -8,11 +8,13 @@
 // something, straight to the asker, so [Service.Find] is a sequence that goes on
 // until its context ends.
 //
-// JXTA v2 specification, "Peer Discovery Protocol", as JXSE 2.5 speaks it. Three
+// JXTA v2 specification, "Peer Discovery Protocol", as JXSE 2.5 speaks it. These
 // differences are on purpose: index entries are pushed at once and not every
-// 30 s; a rendezvous whose own cache has fewer results than were asked for also
-// asks the peers in its index; and edges that announced nothing are asked rather
-// than passed over, since those of JXSE 2.7 never announce.
+// 30 s; a rendezvous that has fewer results than were asked for also asks the
+// peers in its index, and the rendezvous that keeps the copies of the index; a
+// question for one value walks past few rendezvous, one with a pattern past all;
+// and edges that announced nothing are asked rather than passed over, since those
+// of JXSE 2.7 never announce.
 package discovery
 
 import (
@@ -30,6 +32,8 @@ import (
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 	"github.com/juxta-p2p/juxta/protocols/resolver"
+	"github.com/juxta-p2p/juxta/protocols/resolver/budget"
+	"github.com/juxta-p2p/juxta/protocols/resolver/srdi"
 )
 
 // Errors of this package.
@@ -68,20 +72,19 @@ type Config struct {
 	Self func() *advertisements.Peer
 
 	// Learn is called with the routes in advertisements of peers that were
-	// asked for or that come from the peer itself; nil ignores them.
+	// asked for or that come from the peer itself, and on a rendezvous with the way
+	// to a holder through the rendezvous that copied its entries here; nil ignores
+	// them. It must not block.
 	Learn func(*advertisements.Route)
 
 	// Accept tells whether a peer may publish here what nobody asked for; nil
 	// lets everybody, within the limits of this package and of the store.
 	Accept func(from id.Peer) bool
 
-	// View returns the other rendezvous that this one knows, among which index
-	// entries are replicated if they are at least two; nil means none.
-	View func() []id.Peer
-
 	// Coalesce is how long changes wait for others after an index message was
-	// sent, so as to travel together; the first after a pause does not wait.
-	// Zero means 2 ms.
+	// sent, so as to travel together. It doubles with each message of a series, up
+	// to 2 s; the first change after a second of quiet does not wait. Zero means
+	// 2 ms.
 	Coalesce time.Duration
 
 	// Announce is how long copies of others' advertisements wait to be
@@ -110,16 +113,11 @@ type Service struct {
 	remove func() // the handler
 	stats  counters
 
-	index    *store.Index // what clients hold, for a rendezvous
-	replicas *store.Index // what others' clients hold, for a rendezvous among several
+	index   *srdi.Keeper // what clients and others hold, for a rendezvous
+	teller  teller       // of what is here
+	unwatch func()
 
-	kick chan struct{} // something is to be announced
-	lazy chan struct{} // something may be announced some time
-	full atomic.Bool   // everything is to be announced
-
-	copies outbox // replicas on their way
-
-	askers, victims, pushers, publishers budget
+	askers, victims, publishers budget.Budget
 
 	mu      sync.Mutex
 	closed  bool
@@ -146,9 +144,6 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Accept == nil {
 		cfg.Accept = func(id.Peer) bool { return true }
 	}
-	if cfg.View == nil {
-		cfg.View = func() []id.Peer { return nil }
-	}
 	if cfg.Coalesce <= 0 {
 		cfg.Coalesce = pushAfter
 	}
@@ -164,42 +159,39 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		cfg: cfg, res: cfg.Resolver, rdv: cfg.Resolver.Rendezvous(), store: cfg.Store, self: cfg.Resolver.Peer(),
 		log: cfg.Logger, rng: cfg.Rand,
-		index: store.NewIndex(store.IndexConfig{}), replicas: store.NewIndex(store.IndexConfig{}),
-		kick: make(chan struct{}, 1), lazy: make(chan struct{}, 1),
-		askers: budget{rate: askerRate, burst: askerBurst}, victims: budget{rate: victimRate, burst: victimBurst},
-		pushers: budget{rate: pushRate, burst: pushBurst}, publishers: budget{rate: publishRate, burst: publishBurst},
+		askers: budget.Budget{Rate: askerRate, Burst: askerBurst}, victims: budget.Budget{Rate: victimRate, Burst: victimBurst},
+		publishers: budget.Budget{Rate: publishRate, Burst: publishBurst},
 	}
+	s.teller.s, s.teller.pace.first = s, cfg.Coalesce
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	events := s.rdv.Events(s.ctx)
 	var err error
-	s.remove, err = s.res.Register(s.ctx, handler, resolver.Handler{
-		Query: s.receiveQuery, Response: s.receiveResponse, Index: s.receiveIndex,
+	s.index, err = srdi.New(srdi.Config{
+		Resolver: s.res, Handler: handler, Knows: isStore, Own: s.own, Came: s.came, Learn: cfg.Learn, Logger: cfg.Logger,
 	})
 	if err != nil {
 		s.cancel()
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
-	if _, ok := s.rdv.Lease(); ok {
+	s.remove, err = s.res.Register(s.ctx, handler, resolver.Handler{
+		Query: s.receiveQuery, Response: s.receiveResponse, Index: s.index.Receive,
+	})
+	if err != nil {
+		s.index.Close()
+		s.cancel()
+		return nil, fmt.Errorf("discovery: %w", err)
+	}
+	s.unwatch = s.rdv.Watch(s.changed)
+	if _, ok := s.rdv.Lease(); ok || s.rdv.Role() == rendezvous.Rendezvous {
 		s.announceAll()
 	}
-	s.wg.Go(func() {
-		for ev := range events {
-			s.changed(ev)
-		}
-	})
-	s.wg.Go(s.run)
 	return s, nil
 }
 
-// changed adapts the index, here or at the rendezvous, to a change of leases.
+// changed has everything announced where it is not known yet. It is called by
+// whoever changes the lease or the role and does not wait.
 func (s *Service) changed(ev rendezvous.Event) {
-	switch ev.Kind {
-	case rendezvous.Leased:
+	if ev.Kind == rendezvous.Leased || ev.Kind == rendezvous.RoleChanged {
 		s.announceAll()
-	case rendezvous.ClientLeft:
-		s.index.RemoveHolder(ev.Peer)
-	case rendezvous.ClientStayed:
-		s.index.Renew(ev.Peer)
 	}
 }
 
@@ -207,13 +199,21 @@ func (s *Service) changed(ev rendezvous.Event) {
 // left. A running Find ends with [ErrClosed]. The store stays open. It returns
 // nil, also when called again.
 func (s *Service) Close() error {
+	s.remove()
+	s.unwatch()
+	s.teller.stop()
+	s.quit()
+	s.index.Close()
+	return nil
+}
+
+// quit lets nothing begin, ends what is under way and waits for it.
+func (s *Service) quit() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	s.remove()
 	s.cancel()
 	s.wg.Wait()
-	return nil
 }
 
 // begin keeps the service from closing until end is called. It reports false
@@ -232,11 +232,18 @@ func (s *Service) end() { s.wg.Done() }
 
 // Index returns what the peers that lease here have announced, as a rendezvous
 // knows it.
-func (s *Service) Index() store.IndexStats { return s.index.Stats() }
+func (s *Service) Index() store.IndexStats { return s.index.Stats().Clients }
+
+// Keeper returns what happened to the index that this peer keeps, as a
+// rendezvous, for the group.
+func (s *Service) Keeper() srdi.Stats { return s.index.Stats() }
+
+// Copies returns what other rendezvous have copied here, see package srdi.
+func (s *Service) Copies() store.IndexStats { return s.index.Stats().Copies }
 
 type counters struct {
-	queries, answered, forwarded, results, published, pushed, indexed       atomic.Uint64
-	malformed, unasked, overBudget, foreignIndex, mismatch, refused, unsent atomic.Uint64
+	queries, answered, forwarded, results, published, pushed, again atomic.Uint64
+	malformed, unasked, overBudget, mismatch, refused, unsent       atomic.Uint64
 }
 
 // Stats counts what a service did since it was made.
@@ -245,26 +252,39 @@ type Stats struct {
 	Results                      uint64 // advertisements that came as answers and were taken
 	Published                    uint64 // advertisements that came unasked and were taken
 	Pushed                       uint64 // index messages sent
-	Indexed                      uint64 // index entries taken from others
+	AskedAgain                   uint64 // own questions put a second time, see Service.Find
+
+	Indexed  uint64 // index entries taken from others
+	Copied   uint64 // of these, copies that another rendezvous keeps here
+	Replaced uint64 // entries copied anew to other rendezvous, since the view changed or a day is over
+	Waited   uint64 // queries that found nothing and were remembered for a moment
+	Came     uint64 // holders that turned up for them
+	Queued   int    // index entries that wait to be copied to other rendezvous
 
 	DroppedMalformed    uint64 // documents that cannot be read
 	DroppedUnasked      uint64 // answers to nothing we ask now, or publications not accepted
 	DroppedOverBudget   uint64 // beyond what one peer may have us do
-	DroppedForeignIndex uint64 // index entries from somebody who may not speak for the holder
+	DroppedForeignIndex uint64 // index messages from somebody who may not speak for the holder
 	DroppedMismatch     uint64 // advertisements that do not fit the question
 	DroppedRefused      uint64 // advertisements or index entries for which there is no room
+	DroppedWaiting      uint64 // queries that were not remembered, or holders not asked, for want of room
 	Unsent              uint64 // answers and index messages that could not be sent
+	UnsentEntries       uint64 // index entries that could not be copied to another rendezvous
+	Outdated            uint64 // index entries not copied since this peer is no rendezvous any more
 }
 
 // Stats returns the counters.
 func (s *Service) Stats() Stats {
-	c := &s.stats
+	c, x := &s.stats, s.index.Stats()
 	return Stats{
 		Queries: c.queries.Load(), Answered: c.answered.Load(), Forwarded: c.forwarded.Load(),
-		Results: c.results.Load(), Published: c.published.Load(), Pushed: c.pushed.Load(), Indexed: c.indexed.Load(),
-		DroppedMalformed: c.malformed.Load(), DroppedUnasked: c.unasked.Load(), DroppedOverBudget: c.overBudget.Load(),
-		DroppedForeignIndex: c.foreignIndex.Load(), DroppedMismatch: c.mismatch.Load(), DroppedRefused: c.refused.Load(),
-		Unsent: c.unsent.Load(),
+		Results: c.results.Load(), Published: c.published.Load(), Pushed: c.pushed.Load() + x.Sent,
+		AskedAgain: c.again.Load(),
+		Indexed:    x.Indexed, Copied: x.Copied, Replaced: x.Replaced, Waited: x.Waited, Came: x.Came, Queued: x.Queued,
+		DroppedMalformed: c.malformed.Load() + x.DroppedMalformed, DroppedUnasked: c.unasked.Load(),
+		DroppedOverBudget: c.overBudget.Load() + x.DroppedOverBudget, DroppedForeignIndex: x.DroppedForeign,
+		DroppedMismatch: c.mismatch.Load(), DroppedRefused: c.refused.Load() + x.DroppedRefused,
+		DroppedWaiting: x.DroppedWaiting, Unsent: c.unsent.Load(), UnsentEntries: x.Unsent, Outdated: x.Outdated,
 	}
 }
 

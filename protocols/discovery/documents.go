@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"github.com/juxta-p2p/juxta/advertisements"
-	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
 )
 
@@ -73,42 +72,6 @@ func (r *response) Map(m *xmldoc.Mapper) {
 		mapMillis(m, &x.Expiration, defaultRemote.Milliseconds())
 		m.Self(&x.Document)
 		if m.Reading() && x.Document == "" {
-			m.Skip()
-		}
-	})
-}
-
-// push is jxta:GenSRDI: what a peer holds.
-type push struct {
-	Holder  id.Peer
-	Primary string // name of the store
-	TTL     int64  // 1: the receiver should replicate; absent means 0
-	Entries []entry
-}
-
-// entry is one value by which something can be found at the holder.
-type entry struct {
-	Name, Value string
-	Expiration  int64 // ms that it is left to live; 0 withdraws it
-}
-
-// Map implements [xmldoc.Document].
-func (p *push) Map(m *xmldoc.Mapper) {
-	m.Root("jxta:GenSRDI")
-	m.Indented()
-	m.Value("PID", &p.Holder)
-	m.Filled("PKey", &p.Primary)
-	if m.Reading() || p.TTL != 0 {
-		m.OptionalInt("ttl", &p.TTL)
-	}
-	xmldoc.Each(m, "Entry", maxReadPush, &p.Entries, func(m *xmldoc.Mapper, e *entry) {
-		if m.Reading() {
-			e.Name = "NA"
-		}
-		m.Attr("SKey", &e.Name)
-		mapMillis(m, &e.Expiration, -1)
-		m.Self(&e.Value)
-		if m.Reading() && e.Value == "" {
 			m.Skip()
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/juxta-p2p/juxta/advertisements"
@@ -134,6 +135,12 @@ func (s *Service) Local(q Query) []Result {
 // rendezvous is found or changed meanwhile, or a neighbour turns up, it is asked
 // too.
 //
+// A question for one value, without *, goes to where the index of the group has
+// it, whatever the number of rendezvous. If nothing has come after two seconds, it
+// is put once more, with a * behind the value: in this form it passes all
+// rendezvous, in case that their indexes have lost it. What comes of it that does
+// not fit counts as DroppedMismatch.
+//
 // Answers go into the own cache, for as long as they say but not longer than a
 // day. Answers to other questions, or that do not fit, are dropped. The sequence
 // can be used again: every use asks anew.
@@ -144,11 +151,13 @@ func (s *Service) Find(ctx context.Context, q Query) iter.Seq2[Result, error] {
 			return
 		}
 		var seen versions
+		var found atomic.Bool
 		if !q.RemoteOnly {
 			for _, r := range s.Local(q) {
 				if ctx.Err() != nil {
 					return
 				}
+				found.Store(true)
 				if seen.add(r.Adv) && !yield(r, nil) {
 					return
 				}
@@ -164,7 +173,7 @@ func (s *Service) Find(ctx context.Context, q Query) iter.Seq2[Result, error] {
 		inner, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(s.ctx, cancel)()
-		for raw, err := range s.ask(inner, q) {
+		for raw, err := range s.ask(inner, q, &found) {
 			if err != nil {
 				if s.ctx.Err() == nil {
 					yield(Result{}, err)
@@ -173,6 +182,7 @@ func (s *Service) Find(ctx context.Context, q Query) iter.Seq2[Result, error] {
 				break
 			}
 			for _, r := range s.take(raw, &q) {
+				found.Store(true)
 				if seen.add(r.Adv) && !yield(r, nil) {
 					return
 				}
@@ -201,42 +211,36 @@ func (s *Service) FindOne(ctx context.Context, q Query) (Result, error) {
 }
 
 // ask puts the question and yields what comes back. ctx must be cancelled
-// afterwards.
-func (s *Service) ask(ctx context.Context, q Query) iter.Seq2[*resolver.RawResponse, error] {
+// afterwards. found says whether anything was.
+func (s *Service) ask(ctx context.Context, q Query, found *atomic.Bool) iter.Seq2[*resolver.RawResponse, error] {
 	return func(yield func(*resolver.RawResponse, error) bool) {
-		d := q.document()
-		doc, err := xmldoc.Marshal(&d)
+		a := &asking{s: s, q: q, d: q.document(), found: found, reached: make(chan struct{}, 1)}
+		doc, err := xmldoc.Marshal(&a.d)
 		if err != nil {
 			yield(nil, fmt.Errorf("discovery: %w: %w", ErrQuery, err))
 			return
 		}
 		ctx, cancel := context.WithCancel(ctx)
-		raw := resolver.RawQuery{Handler: handler, ID: resolver.NewID(), Body: string(doc)}
-		reached := make(chan struct{}, 1)
+		a.raw = resolver.RawQuery{Handler: handler, ID: s.res.NewID(), Body: string(doc)}
 		var again sync.WaitGroup
 		defer again.Wait()
 		defer cancel()
 		if q.Peer.IsZero() {
-			events := s.rdv.Events(ctx)
-			again.Go(func() {
-				for ev := range events {
-					raw, err := raw, error(nil)
-					switch ev.Kind {
-					case rendezvous.Leased:
-						_, err = s.res.SpreadQuery(ctx, &raw)
-					case rendezvous.NeighbourUp:
-						err = s.res.SendQuery(ctx, ev.Peer, &raw)
-					default:
-						continue
-					}
-					if err == nil {
-						wake(reached)
-					}
+			news := make(chan rendezvous.Event, maxNews)
+			defer s.rdv.Watch(func(ev rendezvous.Event) {
+				if ev.Kind != rendezvous.Leased && ev.Kind != rendezvous.NeighbourUp {
+					return
 				}
-			})
+				select {
+				case news <- ev:
+				default:
+					a.behind.Store(true)
+				}
+			})()
+			again.Go(func() { a.goOn(ctx, news) })
 		}
-		mine := raw
-		send := func(ctx context.Context) error { return s.put(ctx, &q, &d, &mine, reached) }
+		mine := a.raw
+		send := func(ctx context.Context) error { return a.put(ctx, &mine) }
 		for r, err := range s.res.CollectBy(ctx, q.Peer, &mine, send) {
 			if !yield(r, err) || err != nil {
 				return
@@ -245,24 +249,106 @@ func (s *Service) ask(ctx context.Context, q Query) iter.Seq2[*resolver.RawRespo
 	}
 }
 
+// asking is one question under way.
+type asking struct {
+	s       *Service
+	q       Query
+	d       query
+	raw     resolver.RawQuery // to be copied
+	found   *atomic.Bool
+	reached chan struct{} // somebody was asked after put had asked nobody
+	asked   atomic.Bool   // somebody was
+	behind  atomic.Bool   // more neighbours turned up than could be noted
+}
+
+// goOn asks those who turn up, and everybody once more if nothing comes.
+func (a *asking) goOn(ctx context.Context, news <-chan rendezvous.Event) {
+	s := a.s
+	timer := time.NewTimer(askAgain)
+	defer timer.Stop()
+	if !a.d.exact() || s.rdv.Role() == rendezvous.AdHoc {
+		timer.Stop()
+	}
+	for {
+		raw, err := a.raw, error(nil)
+		select {
+		case <-ctx.Done():
+			return
+		case ev := <-news:
+			if a.behind.Swap(false) || ev.Kind == rendezvous.Leased {
+				_, err = s.res.SpreadQuery(ctx, &raw)
+			} else {
+				err = s.res.SendQuery(ctx, ev.Peer, &raw)
+			}
+			if err == nil {
+				a.asked.Store(true)
+				wake(a.reached)
+			}
+		case <-timer.C:
+			switch {
+			case a.found.Load():
+			case !a.asked.Load(): // there was nobody
+				timer.Reset(askAgain)
+			default:
+				a.widely(ctx, &raw)
+			}
+		}
+	}
+}
+
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// widely puts the question as one that walks through all rendezvous.
+func (a *asking) widely(ctx context.Context, raw *resolver.RawQuery) {
+	s := a.s
+	d := a.d
+	d.Value += "*"
+	d.Threshold = maxResults
+	doc, err := xmldoc.Marshal(&d)
+	if err != nil {
+		return // it could be printed before
+	}
+	raw.Body = string(doc)
+	s.stats.again.Add(1)
+	if s.rdv.Role() == rendezvous.Rendezvous {
+		err = s.putFromRendezvous(ctx, &d, raw)
+	} else {
+		_, err = s.res.SpreadQuery(ctx, raw)
+	}
+	if err != nil {
+		s.log.Debug("asking again failed", "error", err)
+	}
+}
+
 // put sends the query: to the one peer, or as an edge to the neighbourhood and
 // the rendezvous, or as a rendezvous to the neighbourhood, other rendezvous, and
 // those that said they hold something.
-func (s *Service) put(ctx context.Context, q *Query, d *query, raw *resolver.RawQuery, reached <-chan struct{}) error {
+func (a *asking) put(ctx context.Context, raw *resolver.RawQuery) error {
+	s := a.s
+	var err error
 	switch {
-	case !q.Peer.IsZero():
-		return s.res.SendQuery(ctx, q.Peer, raw)
+	case !a.q.Peer.IsZero():
+		return s.res.SendQuery(ctx, a.q.Peer, raw)
 	case s.rdv.Role() == rendezvous.Rendezvous:
-		return s.putFromRendezvous(ctx, d, raw)
+		err = s.putFromRendezvous(ctx, &a.d, raw)
+	default:
+		_, err = s.res.SpreadQuery(ctx, raw)
 	}
-	_, err := s.res.SpreadQuery(ctx, raw)
+	if err == nil {
+		a.asked.Store(true)
+	}
 	if !errors.Is(err, ErrNobody) || s.rdv.Role() != rendezvous.Edge {
 		return err
 	}
 	grace := time.NewTimer(connectGrace)
 	defer grace.Stop()
 	select {
-	case <-reached:
+	case <-a.reached:
 		return nil
 	case <-grace.C:
 	case <-ctx.Done():
@@ -270,25 +356,43 @@ func (s *Service) put(ctx context.Context, q *Query, d *query, raw *resolver.Raw
 	return err
 }
 
+// putFromRendezvous does with a query of this rendezvous what it does with those
+// of others, see refer.
 func (s *Service) putFromRendezvous(ctx context.Context, d *query, raw *resolver.RawQuery) error {
+	limit, exact := int(d.Threshold), d.exact()
+	to := s.holders(d, limit)
+	at, ok := s.index.Place(d.Kind.String(), d.Attr, d.Value)
+	elsewhere := exact && ok && at != s.self
+	switch {
+	case exact && (elsewhere || len(to) > 0):
+		raw.Range = -1
+	case exact:
+		raw.Range = s.index.Row().Reach()
+	case d.matchesAll():
+		raw.Range = 1
+	case len(to) >= limit:
+		raw.Range = -1
+	}
 	n, err := s.res.WalkQuery(ctx, raw)
 	if err != nil && !errors.Is(err, ErrNobody) {
 		return err
 	}
-	to := s.holders(d.Kind, d.Attr, d.Value, int(d.Threshold))
-	if len(to) == 0 {
-		if at, ok := s.replica(s.cfg.View(), d.Kind.String(), d.Attr, d.Value); ok && at != s.self && d.Attr != "" && d.Value != "" {
-			to = append(to, at)
-		} else {
-			to = s.silent(maxForward)
-		}
+	sent := s.forward(ctx, raw, to)
+	placed := elsewhere && len(to) < limit && s.forward(ctx, raw, []id.Peer{at}) > 0
+	switch {
+	case elsewhere && !placed && len(to) == 0: // the place cannot be reached
+		raw.Range = s.index.Row().Reach()
+		more, _ := s.res.WalkQuery(ctx, raw)
+		n += more
+	case len(to) == 0 && !elsewhere:
+		sent += s.forward(ctx, raw, s.silent(maxForward))
 	}
-	sent, lost := s.res.ForwardQuery(ctx, raw, to)
-	for _, p := range lost {
-		s.index.RemoveHolder(p)
-		s.replicas.RemoveHolder(p)
+	if exact && len(to) == 0 && !placed {
+		waits := *raw
+		s.index.Wait(&waits, d.Kind.String(), d.Attr, d.Value)
+		sent += s.forward(ctx, raw, s.holders(d, limit)) // of a moment ago
 	}
-	if n+sent == 0 && len(s.rdv.Clients()) == 0 {
+	if n+sent == 0 && !placed && len(s.rdv.Clients()) == 0 {
 		return err
 	}
 	return nil // what the clients hold is known, even if it is nothing

@@ -174,7 +174,7 @@ func TestHoldersThatVanish(t *testing.T) {
 		settle()
 		net.Partition("ann", "cid")
 		time.Sleep(memory.BreakAfter + time.Second)
-		expect(t, bob, 30*time.Second, byName("ann's"), "")
+		expect(t, bob, 20*time.Second, byName("ann's"), "")
 		if n := rdv.disc.Index().Holders; n != 2 || !rdv.rdv.HasClient(ann.id) {
 			t.Errorf("%d holders after one could not be reached", n)
 		}

@@ -415,14 +415,14 @@ func TestIndexFlood(t *testing.T) {
 			index(t, e[0], rdv, b.String())
 		}
 		for range 3 {
-			flood(800, "")
+			flood(20_000, "")
 		}
-		for range 30 {
-			flood(5, noise(40_000))
+		for range 8 {
+			flood(70, noise(50_000))
 		}
 		settle()
-		// The holder's share is 2000; the messages are 6 MB in all.
-		if st := rdv.disc.Stats(); rdv.disc.Index().Entries > 2000+2 || st.DroppedRefused == 0 || st.DroppedOverBudget == 0 {
+		// The holder's share is 50,000; the messages are 32 MB in all.
+		if st := rdv.disc.Stats(); rdv.disc.Index().Entries > 50_000+2 || st.DroppedRefused == 0 || st.DroppedOverBudget == 0 {
 			t.Errorf("%d entries, %+v", rdv.disc.Index().Entries, st)
 		}
 		publish(t, e[1], discovery.Lifetime{}, "bob's")

@@ -46,41 +46,6 @@ func TestWiden(t *testing.T) {
 	}
 }
 
-func TestBudget(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := budget{rate: 10, burst: 100}
-		ann, bob := id.NewPeer(id.NetGroup), id.NewPeer(id.NetGroup)
-		if !b.spend(ann, 250) || b.spend(ann, 1) {
-			t.Error("the last that is begun is allowed, then nothing")
-		}
-		if !b.spend(bob, 1) {
-			t.Error("another peer pays too")
-		}
-		time.Sleep(14 * time.Second)
-		if b.spend(ann, 1) {
-			t.Error("still in debt")
-		}
-		time.Sleep(2 * time.Second)
-		if !b.spend(ann, 1) {
-			t.Error("refilled but refused")
-		}
-		// Too many peers: those that owe nothing make room, then all share one.
-		for range maxSources {
-			b.spend(id.NewPeer(id.NetGroup), 200)
-		}
-		if len(b.buckets) > maxSources+1 {
-			t.Errorf("%d buckets", len(b.buckets))
-		}
-		if b.spend(id.NewPeer(id.NetGroup), 1) && b.spend(id.NewPeer(id.NetGroup), 200) && b.spend(id.NewPeer(id.NetGroup), 200) {
-			t.Error("strangers beyond the bound are not bounded")
-		}
-		time.Sleep(time.Minute)
-		if !b.spend(id.NewPeer(id.NetGroup), 1) || len(b.buckets) > maxSources {
-			t.Errorf("no room was made: %d buckets", len(b.buckets))
-		}
-	})
-}
-
 func TestVersions(t *testing.T) {
 	var v versions
 	a := &advertisements.Pipe{ID: id.NewPipe(id.NetGroup), Type: advertisements.Unicast, Name: "a"}
@@ -103,7 +68,7 @@ func TestVersions(t *testing.T) {
 
 func TestLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &Service{remove: func() {}}
+		s := &Service{}
 		s.ctx, s.cancel = context.WithCancel(t.Context())
 		ran := make(chan int, 2*maxDelayed)
 		for i := range 2 * maxDelayed {
@@ -113,8 +78,8 @@ func TestLater(t *testing.T) {
 			t.Errorf("%d were refused", n)
 		}
 		time.Sleep(10500 * time.Millisecond)
-		if err := s.Close(); err != nil || len(ran) != 10 {
-			t.Errorf("%d ran before closing, %v", len(ran), err)
+		if s.quit(); len(ran) != 10 {
+			t.Errorf("%d ran before closing", len(ran))
 		}
 		s.later(0, func(context.Context) { t.Error("ran after closing") })
 	})

@@ -27,14 +27,9 @@ const (
 	// within a day if it still holds.
 	maxLife = 24 * time.Hour
 
-	// maxPush and maxPushBytes bound one index message; more entries go in
-	// several. Readers refuse documents of more than 256 KiB.
-	maxPush      = 500
-	maxPushBytes = 96 << 10
-
-	// maxReadPush bounds the entries read from one index message, to what a
-	// document within its own limits can have.
-	maxReadPush = 4096
+	// maxNews bounds the neighbours and leases that one Find has not asked yet; if
+	// there are more it asks everybody.
+	maxNews = 16
 
 	// maxIndexed bounds the values announced to a rendezvous in octets; longer
 	// ones, which are descriptions, are found by asking the peer itself.
@@ -43,14 +38,6 @@ const (
 	// maxDelayed bounds the answers to broadcast queries that wait for their
 	// moment; more are dropped and counted.
 	maxDelayed = 64
-
-	// maxCopies bounds the index messages to other rendezvous that wait to be
-	// sent; more are dropped and counted.
-	maxCopies = 256
-
-	// maxSources bounds the peers whose budgets are remembered; beyond them
-	// strangers share one.
-	maxSources = 4096
 )
 
 // The budgets bound in octets per second, and at once, what others can make
@@ -60,17 +47,21 @@ const (
 const (
 	askerRate, askerBurst     = 4 << 20, 32 << 20
 	victimRate, victimBurst   = 32 << 10, 512 << 10
-	queryCost                 = 512                // octets that answering nothing counts
-	patternCost               = 16 << 10           // and searching by pattern, which looks at every value
-	forwardCost               = 2 << 10            // and each holder that is made to answer
-	pushRate, pushBurst       = 256 << 10, 4 << 20 // octets of index messages taken from one peer
-	publishRate, publishBurst = 100, 1000          // advertisements taken unasked from one peer
+	queryCost                 = 512       // octets that answering nothing counts
+	patternCost               = 16 << 10  // and searching by pattern, which looks at every value
+	forwardCost               = 2 << 10   // and each holder that is made to answer
+	publishRate, publishBurst = 100, 1000 // advertisements taken unasked from one peer
 )
 
 const (
 	// pushAfter is how long after a push the next one waits, so that a series
-	// of changes travels together. The first after a pause goes at once.
+	// of changes travels together; while it goes on, that doubles with every push
+	// up to pushMost. The first change after quiet goes at once. So a burst costs
+	// a message for each doubling of its length, ten in the first two seconds, and
+	// then one every two seconds; JXSE sends one every 30 s.
 	pushAfter = 2 * time.Millisecond
+	pushMost  = 2 * time.Second
+	quiet     = time.Second
 
 	// lazyPush is how long what was merely cached from others waits to be
 	// announced, the period of JXSE.
@@ -96,16 +87,16 @@ const (
 	// connectGrace is how long Find waits for a way to the group before it says
 	// that there is nobody to ask.
 	connectGrace = 3 * time.Second
+
+	// askAgain is how long Find waits for a first answer to a question for an
+	// exact value before it asks once more, and more widely.
+	askAgain = 2 * time.Second
 )
 
 const (
 	// defaultLocal and defaultRemote are the lifetimes of JXSE.
 	defaultLocal  = 365 * 24 * time.Hour
 	defaultRemote = 2 * time.Hour
-
-	// replicaThreshold is how many rendezvous must know each other before index
-	// entries are replicated, as in JXSE 2.5.
-	replicaThreshold = 3
 
 	// findOneLimit is what FindOne asks of each peer: one, and some in case of
 	// answers that do not fit.

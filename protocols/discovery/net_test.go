@@ -83,6 +83,7 @@ func newPeer(net *memory.Network, name string, set setup) (*peer, error) {
 	}
 	p.undo = append(p.undo, router.Close)
 	p.rdv, err = rendezvous.New(rendezvous.Config{
+		Connect: router.Connect, Learn: router.Learn, Hear: router.Hear,
 		Scope: scope, Role: set.role, Lease: set.lease, Advertisement: func() *advertisements.Peer { return p.adv },
 		Seeds: func() []endpoint.Address {
 			var seeds []endpoint.Address
@@ -97,7 +98,7 @@ func newPeer(net *memory.Network, name string, set setup) (*peer, error) {
 	}
 	p.undo = append(p.undo, p.rdv.Close)
 	p.res, err = resolver.New(resolver.Config{
-		Scope: scope, Rendezvous: p.rdv, Learn: router.Learn, Route: func() *advertisements.Route { return p.route },
+		Scope: scope, Rendezvous: p.rdv, Learn: router.Learn, Hear: router.Hear, Route: func() *advertisements.Route { return p.route },
 	})
 	if err != nil {
 		return nil, err
@@ -220,4 +221,52 @@ func expect(tb testing.TB, p *peer, within time.Duration, q discovery.Query, wan
 		tb.Errorf("%+v finds %q, want %q", q, got, want)
 	}
 	return found
+}
+
+// many is a group with several rendezvous.
+type many struct {
+	net   *memory.Network
+	rdvs  []*peer
+	edges []*peer // the first ones of the first rendezvous, and so on
+}
+
+// group starts rendezvous that know each other, each with so many edges, and waits
+// until everything is in its place. The first rendezvous is the seed of the others.
+func group(tb testing.TB, rdvs, edges int) *many {
+	tb.Helper()
+	n := &many{net: memory.New(memory.Config{Latency: 5 * time.Millisecond})}
+	for i := range rdvs {
+		set := setup{role: rendezvous.Rendezvous}
+		if i > 0 {
+			set.seeds = []string{"r0"}
+		}
+		n.rdvs = append(n.rdvs, start(tb, n.net, fmt.Sprint("r", i), set))
+	}
+	for i := range rdvs * edges {
+		n.edges = append(n.edges, start(tb, n.net, fmt.Sprint("e", i), setup{seeds: []string{fmt.Sprint("r", i/edges)}}))
+	}
+	for _, e := range n.edges {
+		connected(tb, e)
+	}
+	n.meet(tb)
+	return n
+}
+
+// meet waits until all rendezvous that run know each other and have placed what
+// there is.
+func (n *many) meet(tb testing.TB) {
+	tb.Helper()
+	for range 600 {
+		complete := true
+		for _, r := range n.rdvs {
+			complete = complete && len(r.rdv.View()) == len(n.rdvs)-1
+		}
+		if complete {
+			time.Sleep(20 * time.Second)
+			synctest.Wait()
+			return
+		}
+		time.Sleep(time.Second)
+	}
+	tb.Fatal("the rendezvous do not meet")
 }

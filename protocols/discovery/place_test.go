@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/id"
@@ -14,56 +13,40 @@ import (
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 )
 
-// Four rendezvous that know each other, and that walk nothing: what an edge of
-// one announces is found by edges of the others only through the replicas.
+// Four rendezvous that know each other: what an edge of one announces is found by
+// edges of the others through the copies, and so is what a rendezvous has.
 func TestReplicasAmongRendezvous(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		net := memory.New(memory.Config{Latency: time.Millisecond})
-		var view []id.Peer
-		var all []*peer
-		for i := range 4 {
-			r := start(t, net, fmt.Sprint("r", i), setup{
-				role:   rendezvous.Rendezvous,
-				config: func(c *discovery.Config) { c.View = func() []id.Peer { return others(view, c.Resolver.Peer()) } },
-			})
-			all = append(all, r)
-		}
-		for i, r := range all {
-			view = append(view, r.id)
-			for k := range i {
-				if _, err := r.ep.Dial(t.Context(), addr(fmt.Sprint("r", k))); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		var edges []*peer
-		for i := range 4 {
-			e := start(t, net, fmt.Sprint("e", i), setup{seeds: []string{fmt.Sprint("r", i)}})
-			connected(t, e)
-			edges = append(edges, e)
-		}
+		n := group(t, 4, 1)
+		rdvs, edges := n.rdvs, n.edges
 		want := []string{}
 		for i := range 12 {
 			name := fmt.Sprint("pipe ", string(rune('a'+i)))
 			want = append(want, name)
 			publish(t, edges[0], discovery.Lifetime{}, name)
 		}
+		publish(t, rdvs[0], discovery.Lifetime{}, "rendezvous's")
+		publish(t, rdvs[0], discovery.Lifetime{Remote: -1}, "private")
 		settle()
-		for _, name := range want {
-			for _, p := range []*peer{edges[1], edges[2], edges[3], all[1], all[2], all[3]} {
+		for _, name := range append(want, "rendezvous's") {
+			for _, p := range []*peer{edges[1], edges[2], edges[3], rdvs[1], rdvs[2], rdvs[3]} {
 				q := byName(name)
 				q.RemoteOnly = true
 				expect(t, p, soon, q, name)
 			}
 		}
-		// Nobody but a rendezvous replicates, and only in its place.
-		index(t, edges[1], all[2], claim(edges[0].id, 0, "Name", "bait", 60000))
+		expect(t, edges[1], soon, byName("private"), "")
+		// Nobody but a rendezvous copies, and only in its place.
+		index(t, edges[1], rdvs[2], claim(edges[0].id, 0, "Name", "bait", 60000))
 		settle()
-		if n := all[2].disc.Stats().DroppedForeignIndex; n != 1 {
+		if n := rdvs[2].disc.Stats().DroppedForeignIndex; n != 1 {
 			t.Errorf("%d index messages of strangers dropped", n)
 		}
 		// What is withdrawn is withdrawn there too.
 		if err := edges[0].disc.Remove(t.Context(), pipe(want[0])); err != nil {
+			t.Fatal(err)
+		}
+		if err := rdvs[0].disc.Remove(t.Context(), pipe("rendezvous's")); err != nil {
 			t.Fatal(err)
 		}
 		settle()
@@ -76,16 +59,12 @@ func TestReplicasAmongRendezvous(t *testing.T) {
 		if n := edges[0].disc.Stats().Queries; n != asked {
 			t.Errorf("%d queries for what was withdrawn", n-asked)
 		}
-	})
-}
-
-func others(view []id.Peer, self id.Peer) (rest []id.Peer) {
-	for _, p := range view {
-		if p != self {
-			rest = append(rest, p)
+		for i, r := range rdvs {
+			if st := r.disc.Stats(); st.UnsentEntries+st.DroppedRefused+st.DroppedOverBudget > 0 {
+				t.Errorf("rendezvous %d: %+v", i, st)
+			}
 		}
-	}
-	return rest
+	})
 }
 
 // A large answer is cut to what fits in a message.
@@ -117,7 +96,7 @@ func TestLargeAnswers(t *testing.T) {
 	})
 }
 
-// An edge with many advertisements announces them in several messages.
+// An edge announces whatever it has of a kind in one message, as JXSE does.
 func TestLargeAnnouncements(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := memory.New(memory.Config{})
@@ -134,7 +113,7 @@ func TestLargeAnnouncements(t *testing.T) {
 		}
 		connected(t, edge)
 		settle()
-		if st := edge.disc.Stats(); rdv.disc.Index().Entries != 2+2*900+3 || st.Pushed < 5 || st.Unsent > 0 {
+		if st := edge.disc.Stats(); rdv.disc.Index().Entries != 2+2*900+3 || st.Pushed > 4 || st.Unsent > 0 {
 			t.Errorf("%d entries, %+v; the description is too long to be one", rdv.disc.Index().Entries, st)
 		}
 		if n := rdv.disc.Stats().DroppedRefused; n != 0 {

@@ -28,7 +28,7 @@ func (s *Service) receiveResponse(_ context.Context, raw *resolver.RawResponse) 
 	if r == nil {
 		return
 	}
-	if !s.publishers.spend(raw.From, max(1, len(r.Results))) {
+	if !s.publishers.Spend(raw.From, max(1, len(r.Results))) {
 		s.stats.overBudget.Add(1)
 		return
 	}

@@ -3,7 +3,6 @@ package discovery
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -14,10 +13,16 @@ import (
 	"testing"
 
 	"github.com/juxta-p2p/juxta/advertisements"
-	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
 	"github.com/juxta-p2p/juxta/protocols/resolver"
+	"github.com/juxta-p2p/juxta/protocols/resolver/srdi"
+)
+
+// The documents of the index.
+type (
+	push  = srdi.Push
+	entry = srdi.Entry
 )
 
 // recording is the discovery document of a message recorded from JXSE 2.5.
@@ -206,7 +211,7 @@ func TestPushesOfJavaPeers(t *testing.T) {
 			if strings.Contains(strings.Split(want.entries, " ")[min(i, strings.Count(want.entries, " "))], "=") {
 				s += "=" + e.Value
 			}
-			if e.Expiration == 0 {
+			if e.Millis == 0 {
 				s += ":0"
 			}
 			all = append(all, s)
@@ -310,7 +315,7 @@ func TestDocumentRules(t *testing.T) {
 	}
 	p := push{}
 	ok(g(`<PKey>Adv</PKey><Entry>x</Entry><Entry SKey="Id" Expiration="0">y</Entry><Entry SKey="Id" Expiration="0"/>`), &p)
-	if want := []entry{{"NA", "x", -1}, {"Id", "y", 0}}; !slices.Equal(p.Entries, want) || p.TTL != 0 {
+	if want := []entry{{Name: "NA", Value: "x", Millis: -1}, {Name: "Id", Value: "y"}}; !slices.Equal(p.Entries, want) || p.TTL != 0 {
 		t.Errorf("read %v, want %v", p, want)
 	}
 	bad(g(""), &push{})
@@ -377,75 +382,4 @@ func FuzzDocuments(f *testing.F) {
 			}
 		}
 	})
-}
-
-func TestPlaceAsJXSE(t *testing.T) {
-	b, err := os.ReadFile("testdata/derived.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var d struct {
-		Replica struct {
-			Sorted []string `json:"sorted_peers_example"`
-			Cases  []struct {
-				Expression string
-				Index      map[string]int `json:"index_for_view_size"`
-			}
-		} `json:"replica_selection"`
-	}
-	if err := json.Unmarshal(b, &d); err != nil {
-		t.Fatal(err)
-	}
-	var three []id.Peer
-	for _, s := range d.Replica.Sorted {
-		p, err := id.ParsePeer(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		three = append(three, p)
-	}
-	if len(d.Replica.Cases) == 0 || len(three) != 3 {
-		t.Fatal("no cases")
-	}
-	checked := 0
-	for _, c := range d.Replica.Cases {
-		for text, index := range c.Index {
-			var n int
-			if _, err := fmt.Sscan(text, &n); err != nil {
-				t.Fatal(err)
-			}
-			sorted := three
-			if n != 3 {
-				sorted = nil
-				for i := range n {
-					p, err := id.ParsePeer(fmt.Sprintf("urn:jxta:uuid-59616261646162614E50472050325033%032X03", i+1))
-					if err != nil {
-						t.Fatal(err)
-					}
-					sorted = append(sorted, p)
-				}
-			}
-			shuffled := slices.Concat(sorted[n/2:], sorted[:n/2], sorted[:1])
-			got, ok := place(c.Expression, shuffled, 1)
-			if !ok || got != sorted[index] {
-				t.Errorf("%q among %d peers: %v, want number %d", c.Expression, n, got, index)
-			}
-			checked++
-		}
-	}
-	if checked < 50 {
-		t.Errorf("only %d cases", checked)
-	}
-	if _, ok := place("AdvNameAlpha", three[:2], replicaThreshold); ok {
-		t.Error("two peers are enough")
-	}
-	if _, ok := place("AdvNameAlpha", slices.Concat(three[:2], three[:2]), replicaThreshold); ok {
-		t.Error("the same two peers twice are enough")
-	}
-	if _, ok := place("AdvNameAlpha", three, replicaThreshold); !ok {
-		t.Error("three peers are not enough")
-	}
-	if _, ok := place("x", nil, 0); ok {
-		t.Error("a place among no peers")
-	}
 }

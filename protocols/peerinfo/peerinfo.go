@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/juxta-p2p/juxta/core/id"
@@ -42,6 +43,7 @@ type Service struct {
 	self    id.Peer
 	started time.Time
 	cancel  context.CancelFunc
+	stats   counters
 }
 
 var protocol = resolver.Define[*query, *response](id.ClassPeerInfo.String())
@@ -67,6 +69,26 @@ func (s *Service) Close() { s.cancel() }
 // Uptime returns how long this peer has been in the group.
 func (s *Service) Uptime() time.Duration { return time.Since(s.started) }
 
+// Stats counts what a service did since it was made.
+type Stats struct {
+	Asked, Answered uint64 // questions to others; those of others that were answered
+
+	FailedAsks       uint64 // questions that could not be sent, or were not answered in time
+	DroppedMismatch  uint64 // answers that do not fit the question
+	RefusedQuestions uint64 // questions about or for another peer, or for the monitoring extension
+}
+
+type counters struct{ asked, answered, failed, mismatch, refused atomic.Uint64 }
+
+// Stats returns the counters.
+func (s *Service) Stats() Stats {
+	c := &s.stats
+	return Stats{
+		Asked: c.asked.Load(), Answered: c.answered.Load(), FailedAsks: c.failed.Load(),
+		DroppedMismatch: c.mismatch.Load(), RefusedQuestions: c.refused.Load(),
+	}
+}
+
 // Ask asks a peer how it is. ctx bounds the wait; when it ends without an
 // answer, the error wraps [ErrNoAnswer] and ctx's cause. Asking oneself is answered at once.
 func (s *Service) Ask(ctx context.Context, p id.Peer) (Info, error) {
@@ -74,11 +96,14 @@ func (s *Service) Ask(ctx context.Context, p id.Peer) (Info, error) {
 	if p == s.self {
 		return Info{Peer: p, Uptime: s.Uptime(), Clock: began}, nil
 	}
+	s.stats.asked.Add(1)
 	for r, err := range protocol.AskPeer(ctx, s.res, p, &query{Source: s.self, Target: p}) {
 		if err != nil {
+			s.stats.failed.Add(1)
 			return Info{}, fmt.Errorf("peerinfo: asking %s: %w", p.Short(), err)
 		}
 		if r.Body.Target != p || r.Body.Source != s.self {
+			s.stats.mismatch.Add(1)
 			continue // not what was asked
 		}
 		return Info{
@@ -86,6 +111,7 @@ func (s *Service) Ask(ctx context.Context, p id.Peer) (Info, error) {
 			Uptime: time.Duration(min(max(r.Body.Uptime, 0), maxUptime)) * time.Millisecond,
 		}, nil
 	}
+	s.stats.failed.Add(1)
 	if err := context.Cause(ctx); err != nil {
 		return Info{}, fmt.Errorf("peerinfo: asking %s: %w: %w", p.Short(), ErrNoAnswer, err)
 	}
@@ -100,8 +126,10 @@ const maxUptime = int64(100 * 365 * 24 * time.Hour / time.Millisecond)
 // monitoring request.
 func (s *Service) answer(_ context.Context, q resolver.Query[*query]) (*response, error) {
 	if q.Body.Target != s.self || q.Body.Source != q.Source || !q.Body.Request.IsZero() {
+		s.stats.refused.Add(1)
 		return nil, resolver.ErrNoAnswer
 	}
+	s.stats.answered.Add(1)
 	return &response{
 		Source: q.Source, Target: s.self, Uptime: s.Uptime().Milliseconds(), Timestamp: time.Now().UnixMilli(),
 	}, nil

@@ -205,6 +205,9 @@ func TestAsk(t *testing.T) {
 		if err != nil || own.Peer != a.id || own.Uptime != a.info.Uptime() || own.Trip != 0 {
 			t.Errorf("own: %+v %v", own, err)
 		}
+		if a.info.Stats() != (Stats{Asked: 1}) || b.info.Stats() != (Stats{Answered: 1}) {
+			t.Errorf("stats %+v and %+v", a.info.Stats(), b.info.Stats())
+		}
 	})
 }
 
@@ -220,6 +223,9 @@ func TestSilenceIsExplained(t *testing.T) {
 		if _, err = a.info.Ask(ctx, id.NewPeer(id.NetGroup)); err == nil || errors.Is(err, ErrNoAnswer) {
 			t.Errorf("a peer to which nothing leads: %v", err)
 		}
+		if s := a.info.Stats(); s != (Stats{Asked: 2, FailedAsks: 2}) {
+			t.Errorf("stats %+v", s)
+		}
 		if _, err := New(Config{}); err == nil {
 			t.Error("a service without resolver")
 		}
@@ -232,16 +238,19 @@ func TestSilenceIsExplained(t *testing.T) {
 func TestOddQuestionsAreNotAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pair(t, memory.New(memory.Config{}), true)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
 		for name, q := range map[string]*query{
 			"for another":               {Source: a.id, Target: e1},
 			"in the name of another":    {Source: e1, Target: b.id},
 			"of the monitoring service": {Source: a.id, Target: b.id, Request: xmldoc.NewNode("request", "", xmldoc.NewNode("Monitor", ""))},
 		} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			for r, err := range protocol.AskPeer(ctx, a.res, b.id, q) {
 				t.Errorf("%s: %+v %v", name, r, err)
 			}
+			cancel()
+		}
+		if s := b.info.Stats(); s != (Stats{RefusedQuestions: 3}) {
+			t.Errorf("stats %+v", s)
 		}
 	})
 }
@@ -279,6 +288,9 @@ func TestOddAnswers(t *testing.T) {
 				got, err := a.info.Ask(ctx, b.id)
 				if c.fails != errors.Is(err, ErrNoAnswer) || got.Uptime != c.want {
 					t.Errorf("%+v %v", got, err)
+				}
+				if s := a.info.Stats(); c.fails != (s == Stats{Asked: 1, FailedAsks: 1, DroppedMismatch: 1}) {
+					t.Errorf("stats %+v", s)
 				}
 			})
 		})

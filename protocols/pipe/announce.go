@@ -3,16 +3,13 @@ package pipe
 import (
 	"context"
 	"errors"
-	"iter"
 	"slices"
-	"time"
 
 	"github.com/juxta-p2p/juxta/advertisements"
-	"github.com/juxta-p2p/juxta/advertisements/store"
 	"github.com/juxta-p2p/juxta/core/id"
-	"github.com/juxta-p2p/juxta/core/xmldoc"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 	"github.com/juxta-p2p/juxta/protocols/resolver"
+	"github.com/juxta-p2p/juxta/protocols/resolver/srdi"
 )
 
 // announce tells the rendezvous that input pipes are open for so many
@@ -20,107 +17,47 @@ import (
 // that keep the copies. Without a rendezvous nobody is told: the next lease has
 // everything announced again.
 func (s *Service) announce(ctx context.Context, ins []*Input, millis int64) {
-	byType := map[advertisements.PipeType][]entry{}
-	for _, in := range ins {
-		if !in.cfg.Quiet {
-			byType[in.adv.Type] = append(byType[in.adv.Type], entry{fieldID, millis, in.adv.ID.String()})
+	for key, entries := range entriesOf(ins, millis) {
+		if s.rdv.Role() == rendezvous.Rendezvous {
+			s.index.Announce(key, entries)
+			continue
 		}
-	}
-	for t, entries := range byType {
-		for part := range slices.Chunk(entries, maxPush) {
-			s.tell(ctx, &push{Holder: s.self, Key: string(t), TTL: 1, Entries: part})
+		for _, part := range srdi.Split(entries) {
+			s.tell(ctx, &srdi.Push{Holder: s.self, Primary: key, TTL: 1, Entries: part})
 		}
 	}
 }
 
-func (s *Service) tell(ctx context.Context, p *push) {
-	if s.rdv.Role() == rendezvous.Rendezvous {
-		s.replicate(ctx, p)
-		return
+// entriesOf returns the index entries of input pipes by type.
+func entriesOf(ins []*Input, millis int64) map[string][]srdi.Entry {
+	all := map[string][]srdi.Entry{}
+	for _, in := range ins {
+		if !in.cfg.Quiet {
+			key := string(in.adv.Type)
+			all[key] = append(all[key], srdi.Entry{Name: fieldID, Value: in.adv.ID.String(), Millis: millis})
+		}
 	}
-	x, err := p.message()
+	return all
+}
+
+// own returns the index entries of the input pipes that are open.
+func (s *Service) own() map[string][]srdi.Entry { return entriesOf(s.listening(), forever) }
+
+// tell pushes index entries to the rendezvous.
+func (s *Service) tell(ctx context.Context, p *srdi.Push) {
+	x, err := p.Message(handlerName)
 	if err != nil {
+		s.stats.unannounced.Add(1)
 		s.log.Error("index message cannot be printed", "error", err)
 		return
 	}
 	if err := s.res.SpreadIndex(ctx, x); err != nil && !errors.Is(err, ErrNobody) {
-		s.log.Info("announcing pipes failed", "type", p.Key, "error", err)
+		s.stats.unannounced.Add(1)
+		s.log.Info("announcing pipes failed", "type", p.Primary, "error", err)
 	}
 }
 
-// replicate gives entries to the rendezvous that keep them.
-func (s *Service) replicate(ctx context.Context, p *push) {
-	copies := map[id.Peer]*push{}
-	for _, e := range p.Entries {
-		at, ok := s.replica(p.Key + e.Field + e.Value)
-		if !ok {
-			continue
-		}
-		if copies[at] == nil {
-			copies[at] = &push{Holder: p.Holder, Key: p.Key}
-		}
-		copies[at].Entries = append(copies[at].Entries, e)
-	}
-	for at, c := range copies {
-		x, err := c.message()
-		if err == nil {
-			err = s.res.SendIndex(ctx, at, x)
-		}
-		if err != nil {
-			s.log.Debug("replicating failed", "to", at.Short(), "error", err)
-		}
-	}
-}
-
-func (p *push) message() (*resolver.Index, error) {
-	doc, err := xmldoc.Marshal(p)
-	return &resolver.Index{Handler: handlerName, Payload: string(doc)}, err
-}
-
-// pushed takes announcements of other peers. A rendezvous takes them from the
-// peer itself, if it leases here, and copies from those that it trusts; nobody
-// else may speak for a peer, whatever JXSE believes.
-func (s *Service) pushed(_ context.Context, x *resolver.Index) {
-	if s.rdv.Role() != rendezvous.Rendezvous {
-		return
-	}
-	var p push
-	if err := xmldoc.Unmarshal([]byte(x.Payload), &p); err != nil {
-		s.stats.malformed.Add(1)
-		s.log.Debug("index message dropped", "from", x.From.Short(), "error", err)
-		return
-	}
-	own := p.Holder == x.From && s.rdv.HasClient(x.From)
-	if !own && (p.Holder == s.self || p.TTL > 0 || !s.cfg.Trusted(x.From)) {
-		s.stats.hostile.Add(1)
-		s.log.Debug("index entries of somebody else dropped", "from", x.From.Short(), "holder", p.Holder.Short())
-		return
-	}
-	now := time.Now()
-	kept := p.Entries[:0]
-	for _, e := range p.Entries {
-		s.stats.indexed.Add(1)
-		v, err := id.ParsePipe(e.Value)
-		if err == nil && e.Field == fieldID && e.Millis >= 0 && isType(p.Key) {
-			e.Value = v.String()
-			if err = s.index.Add(p.Key, fieldID, e.Value, p.Holder, store.Deadline(now, e.Millis)); err == nil {
-				kept = append(kept, e)
-				continue
-			}
-		}
-		s.stats.notIndexed.Add(1)
-		s.log.Debug("index entry refused", "holder", p.Holder.Short(), "error", err)
-	}
-	p.Entries = kept
-	if own && p.TTL > 0 && p.Key != string(advertisements.Propagate) {
-		s.copies.put(s, func() {
-			ctx, cancel := context.WithTimeout(s.ctx, announceWait)
-			defer cancel()
-			s.replicate(ctx, &p)
-		})
-	}
-}
-
+// isType tells which primary keys of the index are those of pipes.
 func isType(key string) bool {
 	switch advertisements.PipeType(key) {
 	case advertisements.Unicast, advertisements.UnicastSecure, advertisements.Propagate:
@@ -129,35 +66,67 @@ func isType(key string) bool {
 	return false
 }
 
-// follow reacts to changes of this peer's place in the group.
-func (s *Service) follow(events iter.Seq[rendezvous.Event]) {
-	for ev := range events {
-		switch ev.Kind {
-		case rendezvous.Leased:
-			s.leased()
-		case rendezvous.ClientStayed:
-			s.index.Renew(ev.Peer)
-		case rendezvous.ClientLeft:
-			if !s.rdv.HasClient(ev.Peer) { // it may be back already, with new entries
-				s.index.RemoveHolder(ev.Peer)
-			}
-		}
+// isCopied tells which of them edges announce beyond their rendezvous, as in JXSE:
+// messages of propagate pipes walk to every rendezvous anyway.
+func isCopied(key string) bool { return key != string(advertisements.Propagate) }
+
+// accept takes entries that name a pipe and brings its ID into the usual form.
+func accept(_ string, e *srdi.Entry) bool {
+	p, err := id.ParsePipe(e.Value)
+	if err != nil || e.Name != fieldID || e.Millis < 0 {
+		return false
+	}
+	e.Value = p.String()
+	return true
+}
+
+// came gives a question that found nobody a moment ago to a peer that listens now.
+func (s *Service) came(ctx context.Context, q *resolver.RawQuery, holder id.Peer) {
+	if holder != s.self { // own input pipes answer when they open
+		s.res.ForwardQuery(ctx, q, []id.Peer{holder})
+		return
+	}
+	if q.Source != s.self {
+		s.query(ctx, q)
 	}
 }
 
-// leased announces everything to a new rendezvous and asks it what is being
-// looked for.
-func (s *Service) leased() {
-	s.mu.Lock()
-	var ins []*Input
-	for _, in := range s.inputs {
-		ins = append(ins, in)
+// changed reacts to changes of this peer's place in the group. It is called by
+// whoever makes them and does not wait.
+func (s *Service) changed(ev rendezvous.Event) {
+	if ev.Kind != rendezvous.Leased && ev.Kind != rendezvous.RoleChanged {
+		return
 	}
+	s.mu.Lock()
 	for _, x := range s.searches {
 		x.wakeUp()
 	}
+	idle := len(s.inputs) == 0
 	s.mu.Unlock()
+	if ev.Kind == rendezvous.Leased && !idle {
+		s.goTask(s.announceAll)
+	}
+}
+
+// announceAll announces everything to a new rendezvous.
+func (s *Service) announceAll() {
+	ins := s.listening()
 	ctx, cancel := context.WithTimeout(s.ctx, announceWait)
 	defer cancel()
 	s.announce(ctx, ins, forever)
+	// What was closed meanwhile may have been withdrawn before it was announced.
+	left := s.listening()
+	gone := slices.DeleteFunc(ins, func(in *Input) bool { return slices.Contains(left, in) })
+	s.announce(ctx, gone, 0)
+}
+
+// listening returns the input pipes that are open.
+func (s *Service) listening() []*Input {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ins := make([]*Input, 0, len(s.inputs))
+	for _, in := range s.inputs {
+		ins = append(ins, in)
+	}
+	return ins
 }

@@ -6,10 +6,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/transport/memory"
 	"github.com/juxta-p2p/juxta/protocols/pipe"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
+	"github.com/juxta-p2p/juxta/protocols/resolver/srdi"
 )
 
 func TestManyInputsAreAnnouncedToTheNextRendezvous(t *testing.T) {
@@ -36,43 +36,93 @@ func TestManyInputsAreAnnouncedToTheNextRendezvous(t *testing.T) {
 	})
 }
 
-// Where there are several rendezvous, each entry has its place at one of them.
+// acquainted waits until rendezvous know each other and have placed what there is.
+func acquainted(t testing.TB, rdvs ...*node) {
+	t.Helper()
+	for range 300 {
+		complete := true
+		for _, r := range rdvs {
+			complete = complete && len(r.rdv.View()) == len(rdvs)-1
+		}
+		if complete {
+			time.Sleep(10 * time.Second)
+			return
+		}
+		time.Sleep(time.Second)
+	}
+	t.Fatal("the rendezvous do not meet")
+}
+
+// circle starts rendezvous that know each other, each with one edge.
+func circle(t testing.TB, net *memory.Network, count int) (rdvs, edges []*node) {
+	t.Helper()
+	for i := range count {
+		cfg := nodeConfig{role: rendezvous.Rendezvous}
+		if i > 0 {
+			cfg.seeds = rdvs[:1]
+		}
+		rdvs = append(rdvs, newNode(t, net, fmt.Sprint("r", i), cfg))
+	}
+	for i, r := range rdvs {
+		edges = append(edges, newNode(t, net, fmt.Sprint("e", i), nodeConfig{seeds: []*node{r}}).leased())
+	}
+	acquainted(t, rdvs...)
+	return rdvs, edges
+}
+
+// Where there are several rendezvous, each entry has its place at one of them,
+// where the others find it.
 func TestEntriesAreReplicated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := memory.New(memory.Config{Latency: time.Millisecond})
-		place := pipe.Config{
-			Replica: func(key string) (id.Peer, bool) {
-				if key == "JxtaUnicastId"+unicast("mail").ID.String() || key == "JxtaUnicastId"+unicast("own").ID.String() {
-					return peerID("r2"), true
+		rdvs, edges := circle(t, net, 4)
+		mail := edges[0].listen(unicast("mail"))
+		own := rdvs[1].listen(unicast("own"))
+		chat := edges[0].listen(propagate("chat")) // stays where it is
+		time.Sleep(time.Second)
+		row := srdi.NewRow(rdvs[0].id, rdvs[1].id, rdvs[2].id, rdvs[3].id)
+		entries := func() (all []int) {
+			for _, r := range rdvs {
+				all = append(all, r.pipes.Stats().IndexEntries)
+			}
+			return all
+		}
+		places := []int{2, 0, 0, 0} // what the edge has announced to its rendezvous
+		for what, in := range map[int]*pipe.Input{0: mail, 1: own} {
+			at, _ := row.Place("JxtaUnicast", "Id", in.Pipe().ID.String())
+			for i, r := range rdvs {
+				if r.id == at && i != what {
+					places[i]++
 				}
-				t.Errorf("asked for %s", key)
-				return id.Peer{}, false
-			},
-			Trusted: func(p id.Peer) bool { return p == peerID("r1") },
+			}
 		}
-		r1 := newNode(t, net, "r1", nodeConfig{role: rendezvous.Rendezvous, pipes: place})
-		r2 := newNode(t, net, "r2", nodeConfig{role: rendezvous.Rendezvous, pipes: place})
-		meet(t, r1, r2)
-		e1 := newNode(t, net, "e1", nodeConfig{seeds: []*node{r1}}).leased()
-		meet(t, e1, r2)
-		in := e1.listen(unicast("mail"))
-		own := r1.listen(unicast("own"))
-		e1.listen(propagate("chat")) // stays where it is
-		time.Sleep(time.Second)
-		want(t, "entries at r1", r1.pipes.Stats().IndexEntries, 2)
-		want(t, "entries at r2", r2.pipes.Stats().IndexEntries, 2)
-		want(t, "peer", r2.dial(unicast("mail")).Peer(), e1.id)
-		e2 := newNode(t, net, "e2", nodeConfig{seeds: []*node{r2}}).leased()
-		want(t, "peer", e2.dial(unicast("mail")).Peer(), e1.id)
-		want(t, "peer", e2.dial(unicast("own")).Peer(), r1.id)
-		in.Close()
+		want(t, "entries", entries(), places)
+		for i := range 4 {
+			want(t, "peer", rdvs[i].dial(unicast("mail")).Peer(), edges[0].id)
+			want(t, "peer", rdvs[i].dial(unicast("own")).Peer(), rdvs[1].id)
+			want(t, "peer", edges[i].dial(unicast("own")).Peer(), rdvs[1].id)
+			if i > 0 {
+				want(t, "peer", edges[i].dial(unicast("mail")).Peer(), edges[0].id)
+			}
+		}
+		for _, r := range rdvs {
+			if st := r.pipes.Stats(); st.UnsentEntries+st.IndexRefused+st.DroppedHostile > 0 {
+				t.Errorf("%+v", st)
+			}
+		}
+		mail.Close()
 		own.Close()
+		chat.Close()
 		time.Sleep(time.Second)
-		want(t, "entries at r2", r2.pipes.Stats().IndexEntries, 0)
-		ctx, cancel := contextFor(t, time.Second)
-		defer cancel()
-		if _, err := r1.pipes.Dial(ctx, unicast("mail")); err == nil {
-			t.Error("bound to what is closed")
+		for i := range 4 {
+			for _, n := range []*node{rdvs[i], edges[i]} {
+				ctx, cancel := contextFor(t, time.Second)
+				if _, err := n.pipes.Dial(ctx, unicast("mail")); err == nil {
+					t.Errorf("%s binds to what is closed", n.name)
+				}
+				cancel()
+			}
 		}
+		want(t, "entries", entries(), []int{0, 0, 0, 0})
 	})
 }

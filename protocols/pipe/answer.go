@@ -32,24 +32,53 @@ func (s *Service) query(ctx context.Context, q *resolver.RawQuery) resolver.Outc
 		return resolver.Done
 	}
 	if in := s.local(b.Pipe, b.Type); in != nil {
-		in.told(q.Source, q.ID)
-		s.respond(ctx, q.Source, q.ID, b.Pipe, b.Type, in)
+		if q.Answer() {
+			in.told(q.Source, q.ID)
+			s.respond(ctx, q.Source, q.ID, b.Pipe, b.Type, in)
+		}
 		return resolver.Done
 	}
 	switch {
 	case len(b.Peers) > 0:
 		s.respond(ctx, q.Source, q.ID, b.Pipe, b.Type, nil)
 	case s.rdv.Role() == rendezvous.Rendezvous:
-		holders := s.index.Find(string(b.Type), fieldID, b.Pipe.String(), maxHolders)
-		holders = slices.DeleteFunc(holders, func(p id.Peer) bool { return p == q.Source || p == q.From || p == s.self })
-		if len(holders) == 0 {
-			return resolver.PassItOn
-		}
-		s.res.ForwardQuery(ctx, q, holders)
+		return s.refer(ctx, q, &b)
 	case forwarded:
 		s.respond(ctx, q.From, q.ID, b.Pipe, b.Type, nil)
 	}
 	return resolver.Done
+}
+
+// refer hands a question to those who are known to listen, else to the rendezvous
+// that keeps the copies of the index. If nobody is known there either, it waits a
+// moment for somebody who begins to listen, and walks to the rendezvous beside
+// this one, where the entry is if their views differ.
+func (s *Service) refer(ctx context.Context, q *resolver.RawQuery, b *binding) resolver.Outcome {
+	key, value := string(b.Type), b.Pipe.String()
+	known := func() []id.Peer {
+		found := s.index.Find(key, fieldID, value, maxHolders)
+		return slices.DeleteFunc(found, func(p id.Peer) bool { return p == q.Source || p == q.From || p == s.self })
+	}
+	if found := known(); len(found) > 0 {
+		s.res.ForwardQuery(ctx, q, found)
+		return resolver.Done
+	}
+	if at, ok := s.index.Place(key, fieldID, value); ok && q.HC == 0 {
+		if at != s.self && at != q.From {
+			if n, _ := s.res.ForwardQuery(ctx, q, []id.Peer{at}); n > 0 {
+				return resolver.Done
+			}
+		}
+		q.HC++ // this is the place, or that cannot be reached
+	}
+	waits := *q
+	s.index.Wait(&waits, key, fieldID, value)
+	if found := known(); len(found) > 0 { // a moment ago
+		s.res.ForwardQuery(ctx, q, found)
+		return resolver.Done
+	}
+	q.Range = s.index.Row().Reach()
+	return resolver.WalkOn
 }
 
 // respond tells a peer that a pipe is open here, or that it is not if in is nil.
@@ -72,6 +101,7 @@ func (s *Service) respond(ctx context.Context, to id.Peer, query int32, p id.Pip
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
 	if err := s.res.SendResponse(ctx, to, &resolver.RawResponse{Handler: handlerName, ID: query, Body: string(doc)}); err != nil {
+		s.stats.unanswered.Add(1)
 		s.log.Debug("pipe answer could not be sent", "to", to.Short(), "error", err)
 	}
 }
@@ -100,7 +130,7 @@ func (s *Service) answer(_ context.Context, r *resolver.RawResponse) {
 	}
 	value := b.Pipe.String()
 	if !b.Found {
-		_ = s.index.Add(string(b.Type), fieldID, value, r.From, time.Time{}) // withdrawing cannot fail
+		s.index.Forget(string(b.Type), fieldID, value, r.From)
 		if x != nil {
 			x.refused(r.From)
 		}
@@ -113,12 +143,7 @@ func (s *Service) answer(_ context.Context, r *resolver.RawResponse) {
 	if route != nil {
 		s.cfg.Learn(route)
 	}
-	known := s.index.Find(string(b.Type), fieldID, value, 0)
-	if s.rdv.Role() != rendezvous.Rendezvous || !slices.Contains(known, r.From) {
-		if err := s.index.Add(string(b.Type), fieldID, value, r.From, time.Now().Add(answerLife)); err != nil {
-			s.log.Debug("an answer is not remembered", "error", err)
-		}
-	}
+	s.index.Remember(string(b.Type), fieldID, value, r.From, time.Now().Add(answerLife))
 	x.found(r.From)
 }
 

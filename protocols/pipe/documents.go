@@ -2,7 +2,6 @@ package pipe
 
 import (
 	"errors"
-	"strconv"
 	"strings"
 
 	"github.com/juxta-p2p/juxta/advertisements"
@@ -17,11 +16,10 @@ const (
 )
 
 var (
-	errMsgType    = errors.New("neither a query nor an answer")
-	errNobody     = errors.New("an answer that names no peer")
-	errTTL        = errors.New("no hop left")
-	errExpiration = errors.New("expiration is no number")
-	errMsgID      = errors.New("message ID empty or too long")
+	errMsgType = errors.New("neither a query nor an answer")
+	errNobody  = errors.New("an answer that names no peer")
+	errTTL     = errors.New("no hop left")
+	errMsgID   = errors.New("message ID empty or too long")
 )
 
 // binding asks who has an input pipe open, or answers, jxta:PipeResolver.
@@ -62,56 +60,5 @@ func (b *binding) Map(m *xmldoc.Mapper) {
 		if m.Err() == nil && b.MsgType != "" {
 			m.Fail(errMsgType)
 		}
-	}
-}
-
-// push announces input pipes to the rendezvous, or withdraws them, jxta:GenSRDI.
-type push struct {
-	Holder  id.Peer
-	Key     string // the type of the pipes
-	TTL     int64  // 1 asks for replication
-	Entries []entry
-}
-
-// entry is one value of a push.
-type entry struct {
-	Field  string
-	Millis int64 // life in ms; 0 withdraws
-	Value  string
-}
-
-// Map implements [xmldoc.Document].
-func (p *push) Map(m *xmldoc.Mapper) {
-	m.Root("jxta:GenSRDI")
-	m.Indented()
-	m.Value("PID", &p.Holder)
-	m.Filled("PKey", &p.Key)
-	if m.Reading() || p.TTL != 0 {
-		m.OptionalInt("ttl", &p.TTL)
-	}
-	xmldoc.Each(m, "Entry", maxEntries, &p.Entries, mapEntry)
-}
-
-func mapEntry(m *xmldoc.Mapper, e *entry) {
-	m.Attr("SKey", &e.Field)
-	text := ""
-	if !m.Reading() {
-		text = strconv.FormatInt(e.Millis, 10)
-	}
-	m.Attr("Expiration", &text)
-	m.Self(&e.Value)
-	if !m.Reading() {
-		return
-	}
-	e.Millis = -1 // as JXSE has it when nothing is said
-	if text = xmldoc.Trim(text); text != "" {
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			m.Fail(errExpiration)
-		}
-		e.Millis = n
-	}
-	if e.Value == "" {
-		m.Skip()
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/message"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
 	"github.com/juxta-p2p/juxta/protocols/resolver"
+	"github.com/juxta-p2p/juxta/protocols/resolver/srdi"
 )
 
 var (
@@ -172,12 +173,12 @@ func TestRecordedPushes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]push{
-		"srdi-06-pipe-add.jxm":    {e1, "JxtaUnicast", 1, []entry{{"Id", forever, goldenPipe("01").String()}}},
-		"srdi-07-pipe-remove.jxm": {e2, "JxtaUnicast", 1, []entry{{"Id", 0, withdrawn.String()}}},
+	for name, want := range map[string]srdi.Push{
+		"srdi-06-pipe-add.jxm":    {Holder: e1, Primary: "JxtaUnicast", TTL: 1, Entries: []srdi.Entry{{Name: "Id", Value: goldenPipe("01").String(), Millis: forever}}},
+		"srdi-07-pipe-remove.jxm": {Holder: e2, Primary: "JxtaUnicast", TTL: 1, Entries: []srdi.Entry{{Name: "Id", Value: withdrawn.String()}}},
 	} {
 		text := recordedPush(t, name)
-		var got push
+		var got srdi.Push
 		decode(t, []byte(text), &got)
 		if d := cmp.Diff(want, got, texts); d != "" {
 			t.Errorf("%s: %s", name, d)
@@ -289,7 +290,7 @@ func TestCutDocuments(t *testing.T) {
 	}
 	text := strings.TrimSpace(recordedPush(t, "srdi-06-pipe-add.jxm"))
 	for i := range len(text) {
-		if xmldoc.Unmarshal([]byte(text[:i]), new(push)) == nil {
+		if xmldoc.Unmarshal([]byte(text[:i]), new(srdi.Push)) == nil {
 			t.Fatalf("push read although cut at %d", i)
 		}
 	}
@@ -326,7 +327,7 @@ func FuzzPush(f *testing.F) {
 		f.Add(recordedPush(f, name))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		var p, again push
+		var p, again srdi.Push
 		if xmldoc.Unmarshal([]byte(text), &p) != nil {
 			return
 		}

@@ -144,13 +144,13 @@ func entryText(p, expiration string) string {
 func TestHostilePushes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := memory.New(memory.Config{Latency: time.Millisecond})
-		r := newNode(t, net, "r", nodeConfig{role: rendezvous.Rendezvous, pipes: pipe.Config{Trusted: func(p id.Peer) bool { return p == peerID("friend") }}})
+		r := newNode(t, net, "r", nodeConfig{role: rendezvous.Rendezvous})
 		victim := newNode(t, net, "victim", nodeConfig{seeds: []*node{r}}).leased()
 		edge := newNode(t, net, "edge", nodeConfig{seeds: []*node{r}}).leased()
 		stranger := newNode(t, net, "stranger", nodeConfig{role: rendezvous.AdHoc})
-		friend := newNode(t, net, "friend", nodeConfig{role: rendezvous.Rendezvous})
+		friend := newNode(t, net, "friend", nodeConfig{role: rendezvous.Rendezvous, seeds: []*node{r}})
 		meet(t, stranger, r)
-		meet(t, friend, r)
+		acquainted(t, r, friend)
 		victim.listen(unicast("mail"))
 		time.Sleep(time.Second)
 		const live = "9223372036854775807"
@@ -172,7 +172,7 @@ func TestHostilePushes(t *testing.T) {
 			{"negative life", edge, pushText(edge.id, "JxtaUnicast", "1", entryText(own, "-1")), 0},
 			{"no number", edge, pushText(edge.id, "JxtaUnicast", "1", entryText(own, "soon")), 0},
 			{"no document", edge, "<jxta:GenSRDI", 0},
-			{"too many", edge, pushText(edge.id, "JxtaUnicast", "1", strings.Repeat(entryText("x", "1"), 2001)), 0},
+			{"too many", edge, pushText(edge.id, "JxtaUnicast", "1", strings.Repeat(entryText("x", "1"), 40_001)), 0},
 			{"own entry", edge, pushText(edge.id, "JxtaUnicast", "1", entryText(strings.Replace(own, "urn:jxta", "URN:JXTA", 1), live)), 1},
 			{"copy from a friend", friend, pushText(stranger.id, "JxtaUnicast", "0", entryText(own, live)), 1},
 			{"own withdrawal", edge, pushText(edge.id, "JxtaUnicast", "1", entryText(own, "0")), -1},

@@ -156,6 +156,9 @@ func (s *Service) open(in *Input) error {
 	if in.adv.Type == advertisements.Propagate {
 		in.wire = s.pin(in.adv.ID)
 	}
+	if s.inputs == nil {
+		s.inputs = map[id.Pipe]*Input{}
+	}
 	s.inputs[in.adv.ID] = in
 	for _, x := range s.searches {
 		if x.pipe.ID == in.adv.ID {

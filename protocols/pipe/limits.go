@@ -52,11 +52,6 @@ const (
 	// characters.
 	maxMsgID = 256
 
-	// maxEntries bounds the index entries of one push that comes in, and maxPush
-	// those of one that goes out: what fits into a document of limited size.
-	maxEntries = 2000
-	maxPush    = 500
-
 	// forever is the life of an index entry as JXSE announces it, in
 	// milliseconds; the index shortens it.
 	forever = 1<<63 - 1
@@ -79,6 +74,13 @@ const (
 
 	// walkWait bounds passing a message on to the other rendezvous.
 	walkWait = 5 * time.Second
+
+	// maxRounds bounds the questions of one search of which answers are still taken.
+	maxRounds = 8
+
+	// nearRounds is how many times a rendezvous asks those of its view among which
+	// the answer should be, before it asks all.
+	nearRounds = 2
 
 	// maxFound bounds answers to one search that nobody has looked at yet.
 	maxFound = 16

@@ -70,6 +70,7 @@ func newNode(t testing.TB, net *memory.Network, name string, cfg nodeConfig) *no
 	adv.SetRendezvous(cfg.role == rendezvous.Rendezvous)
 	must(adv.SetRoute(self()))
 	n.rdv, err = rendezvous.New(rendezvous.Config{
+		Connect: n.rt.Connect, Learn: n.rt.Learn, Hear: n.rt.Hear,
 		Scope: scope, Role: cfg.role, Advertisement: func() *advertisements.Peer { return adv },
 		Seeds: func() []endpoint.Address {
 			var all []endpoint.Address
@@ -92,7 +93,7 @@ func newNode(t testing.TB, net *memory.Network, name string, cfg nodeConfig) *no
 		},
 	})
 	must(err)
-	n.res, err = resolver.New(resolver.Config{Scope: scope, Rendezvous: n.rdv, Route: self, Learn: n.rt.Learn})
+	n.res, err = resolver.New(resolver.Config{Scope: scope, Rendezvous: n.rdv, Route: self, Learn: n.rt.Learn, Hear: n.rt.Hear})
 	must(err)
 	must(n.rt.Ask(context.Background(), n.res))
 	pc := cfg.pipes

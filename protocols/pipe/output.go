@@ -106,6 +106,9 @@ func (s *Service) output(adv *advertisements.Pipe, peers []id.Peer) (*Output, er
 		o.end(ErrClosed)
 		return nil, fmt.Errorf("pipe: dial %s: %w", label(adv), ErrClosed)
 	}
+	if s.outputs == nil {
+		s.outputs = map[id.Pipe]map[*Output]struct{}{}
+	}
 	if s.outputs[own.ID] == nil {
 		s.outputs[own.ID] = map[*Output]struct{}{}
 	}

@@ -22,11 +22,11 @@ import (
 	"time"
 
 	"github.com/juxta-p2p/juxta/advertisements"
-	"github.com/juxta-p2p/juxta/advertisements/store"
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 	"github.com/juxta-p2p/juxta/protocols/resolver"
+	"github.com/juxta-p2p/juxta/protocols/resolver/srdi"
 )
 
 // Errors of this package.
@@ -72,18 +72,11 @@ type Config struct {
 	// afterwards. nil leaves it out.
 	Self func() *advertisements.Peer
 
-	// Learn is called with the routes in answers to own questions; each is of
-	// the peer that answered. nil ignores them. It must not block.
+	// Learn is called with the routes in answers to own questions, each of the
+	// peer that answered, and on a rendezvous with the way to a peer that listens
+	// through the rendezvous that copied its entries here. nil ignores them. It
+	// must not block.
 	Learn func(*advertisements.Route)
-
-	// Replica returns the rendezvous that keeps the index entries of a key: the
-	// type of a pipe, "Id" and the pipe ID in one. ok is false if none other
-	// than this peer does. nil keeps everything here.
-	Replica func(key string) (p id.Peer, ok bool)
-
-	// Trusted reports whether a peer may push index entries of others, as the
-	// rendezvous of the group do for replication. nil trusts nobody.
-	Trusted func(p id.Peer) bool
 
 	// Queue bounds the messages that wait in an input pipe. Zero means 1024.
 	Queue int
@@ -111,11 +104,10 @@ type Service struct {
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
 	undo   []func()
-	index  *store.Index
+	index  *srdi.Keeper
 	stats  counters
 	seed   maphash.Seed
 	lanes  [lanes]lane            // relay, each its share of the propagate pipes
-	copies lane                   // replicates index entries
 	last   atomic.Pointer[header] // the header that came last
 
 	mu       sync.Mutex
@@ -127,14 +119,14 @@ type Service struct {
 
 	wmu     sync.Mutex // guards the rest
 	wires   map[id.Pipe]*wire
-	relayed *list.List // of *wire without a listener, latest first
+	relayed list.List // of *wire without a listener, latest first
 	slow    map[id.Peer]time.Time
 }
 
 type counters struct {
-	queries, answers, refusals, malformed, hostile, indexed, notIndexed atomic.Uint64
-	relayed, relayFull, relaySlow, wireReceived, duplicate, noListener  atomic.Uint64
-	moves, searches, unsent                                             atomic.Uint64
+	queries, answers, refusals, malformed, hostile, unannounced, unanswered atomic.Uint64
+	relayed, relayFull, relaySlow, wireReceived, duplicate, noListener      atomic.Uint64
+	moves, searches, unsent                                                 atomic.Uint64
 }
 
 // Stats counts what a service did since it was made.
@@ -145,9 +137,23 @@ type Stats struct {
 	Moves             uint64 // output pipes that went over to another peer
 	DroppedMalformed  uint64 // queries, answers, pushes and headers that cannot be read
 	DroppedHostile    uint64 // answers and pushes in the name of another peer
-	IndexEntries      int    // entries that peers have pushed here and are kept
-	Indexed           uint64 // entries pushed
-	IndexRefused      uint64 // of these, those that were not kept
+	DroppedOverBudget uint64 // pushes beyond what one peer may send
+	UnsentAnswers     uint64 // answers that could not be sent
+	UnsentPushes      uint64 // pushes to the rendezvous that could not be sent
+
+	IndexEntries   int    // entries that peers have pushed here, or that were learned, and are kept
+	Indexed        uint64 // entries pushed and kept
+	Copied         uint64 // of these, copies that another rendezvous keeps here
+	Pushed         uint64 // pushes sent to other rendezvous
+	Replaced       uint64 // entries copied anew to other rendezvous, since the view changed or a day is over
+	Waited         uint64 // queries that found nobody and were remembered for a moment
+	Came           uint64 // peers that began to listen meanwhile
+	Queued         int    // entries that wait to be copied to other rendezvous
+	IndexRefused   uint64 // entries that were not kept: no sense, or no room
+	DroppedWaiting uint64 // queries that were not remembered, or not forwarded, for want of room
+	UnsentEntries  uint64 // entries that could not be copied to another rendezvous
+	Outdated       uint64 // entries not copied since this peer is no rendezvous any more
+
 	WireReceived      uint64 // messages of propagate pipes that came in
 	WireDuplicates    uint64 // of these, those seen before
 	WireNoListener    uint64 // of these, those for a pipe that is not open here, on a peer that does not relay
@@ -164,10 +170,15 @@ func (s *Service) Stats() Stats {
 	s.wmu.Lock()
 	known := s.relayed.Len()
 	s.wmu.Unlock()
+	x := s.index.Stats()
 	return Stats{
 		Queries: c.queries.Load(), Answers: c.answers.Load(), Refusals: c.refusals.Load(), Searches: c.searches.Load(),
-		Moves: c.moves.Load(), DroppedMalformed: c.malformed.Load(), DroppedHostile: c.hostile.Load(),
-		IndexEntries: s.index.Count(), Indexed: c.indexed.Load(), IndexRefused: c.notIndexed.Load(),
+		Moves: c.moves.Load(), DroppedMalformed: c.malformed.Load() + x.DroppedMalformed,
+		DroppedHostile: c.hostile.Load() + x.DroppedForeign, DroppedOverBudget: x.DroppedOverBudget,
+		UnsentAnswers: c.unanswered.Load(), UnsentPushes: c.unannounced.Load(),
+		IndexEntries: s.index.Count(), Indexed: x.Indexed, Copied: x.Copied, Pushed: x.Sent, Replaced: x.Replaced,
+		Waited: x.Waited, Came: x.Came, Queued: x.Queued, IndexRefused: x.DroppedRefused,
+		DroppedWaiting: x.DroppedWaiting, UnsentEntries: x.Unsent, Outdated: x.Outdated,
 		WireReceived: c.wireReceived.Load(), WireDuplicates: c.duplicate.Load(), WireNoListener: c.noListener.Load(),
 		Relayed: c.relayed.Load(), RelayDroppedFull: c.relayFull.Load(), RelayDroppedSlow: c.relaySlow.Load(),
 		Unsent: c.unsent.Load(), RelayedPipesKnown: known,
@@ -182,12 +193,6 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Learn == nil {
 		cfg.Learn = func(*advertisements.Route) {}
 	}
-	if cfg.Replica == nil {
-		cfg.Replica = func(string) (id.Peer, bool) { return id.Peer{}, false }
-	}
-	if cfg.Trusted == nil {
-		cfg.Trusted = func(id.Peer) bool { return false }
-	}
 	if cfg.Queue <= 0 {
 		cfg.Queue = defaultQueue
 	}
@@ -200,26 +205,36 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		cfg: cfg, scope: cfg.Scope, ep: cfg.Scope.Endpoint(), res: cfg.Resolver, rdv: cfg.Resolver.Rendezvous(),
 		self: cfg.Scope.Peer(), param: cfg.Scope.Group().Unique(), log: cfg.Logger,
-		index: store.NewIndex(store.IndexConfig{}), seed: maphash.MakeSeed(),
-		inputs: map[id.Pipe]*Input{}, outputs: map[id.Pipe]map[*Output]struct{}{}, searches: map[int32]*search{},
-		wires: map[id.Pipe]*wire{}, relayed: list.New(), slow: map[id.Peer]time.Time{},
+		seed: maphash.MakeSeed(),
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	var err error
+	s.index, err = srdi.New(srdi.Config{
+		Resolver: s.res, Handler: handlerName, Knows: isType, Accept: accept, Spread: isCopied,
+		Own: s.own, Came: s.came, Learn: cfg.Learn, Logger: cfg.Logger,
+	})
+	if err != nil {
+		s.cancel(ErrClosed)
+		return nil, err
+	}
+	fail := func(err error) (*Service, error) {
+		for _, f := range s.undo {
+			f()
+		}
+		s.index.Close()
+		s.cancel(ErrClosed)
+		return nil, err
+	}
 	remove, err := s.scope.Handle(wireService, "", s.receiveWire)
 	if err != nil {
-		s.cancel(ErrClosed)
-		return nil, err
+		return fail(err)
 	}
 	s.undo = append(s.undo, remove)
-	remove, err = s.res.Register(s.ctx, handlerName, resolver.Handler{Query: s.query, Response: s.answer, Index: s.pushed})
+	remove, err = s.res.Register(s.ctx, handlerName, resolver.Handler{Query: s.query, Response: s.answer, Index: s.index.Receive})
 	if err != nil {
-		s.undo[0]()
-		s.cancel(ErrClosed)
-		return nil, err
+		return fail(err)
 	}
-	s.undo = append(s.undo, remove, s.ep.Watch(s.linkChanged))
-	events := s.rdv.Events(s.ctx)
-	s.wg.Go(func() { s.follow(events) })
+	s.undo = append(s.undo, remove, s.ep.Watch(s.linkChanged), s.rdv.Watch(s.changed))
 	return s, nil
 }
 
@@ -246,6 +261,9 @@ func (s *Service) Close() {
 		for _, in := range ins {
 			in.dismiss(ctx)
 		}
+		if len(ins) > 0 {
+			s.index.Flush(ctx)
+		}
 		cancel()
 		for _, f := range s.undo {
 			f()
@@ -253,6 +271,7 @@ func (s *Service) Close() {
 		s.cancel(ErrClosed)
 	}
 	s.wg.Wait()
+	s.index.Close()
 }
 
 // goTask runs f on a goroutine that Close waits for. It reports false when the

@@ -37,6 +37,9 @@ func (s *Service) wireOf(p id.Pipe) *wire {
 	}
 	w := &wire{pipe: p, seen: ids{limit: seenRelayed}}
 	w.elem = s.relayed.PushFront(w)
+	if s.wires == nil {
+		s.wires = map[id.Pipe]*wire{}
+	}
 	s.wires[p] = w
 	return w
 }
@@ -162,8 +165,8 @@ func (s *Service) giveListeners(ctx context.Context, h *header, from id.Peer, st
 	}
 	n := 0
 	var once *message.Message
-	for _, p := range s.index.Find(string(advertisements.Propagate), fieldID, h.Pipe.String(), 0) {
-		if p == s.self || p == from || p == h.Source || !s.rdv.HasClient(p) {
+	for _, p := range s.index.Leased(string(advertisements.Propagate), fieldID, h.Pipe.String(), 0) {
+		if p == s.self || p == from || p == h.Source {
 			continue
 		}
 		if once == nil {
@@ -209,6 +212,9 @@ func (s *Service) give(ctx context.Context, p id.Peer, stamped *message.Message)
 		s.wmu.Lock()
 		if len(s.slow) >= maxSlow {
 			clear(s.slow)
+		}
+		if s.slow == nil {
+			s.slow = map[id.Peer]time.Time{}
 		}
 		s.slow[p] = now.Add(slowPause)
 		s.wmu.Unlock()

@@ -12,7 +12,6 @@ import (
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
-	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 	"github.com/juxta-p2p/juxta/protocols/resolver"
 )
 
@@ -72,13 +71,13 @@ func (e *ResolveError) Unwrap() []error {
 type search struct {
 	s     *Service
 	pipe  *advertisements.Pipe
-	peers []id.Peer // who may listen; anybody if empty
-	id    int32
+	peers []id.Peer     // who may listen; anybody if empty
 	good  chan id.Peer  // who said yes
 	wake  chan struct{} // look again now
 
 	mu        sync.Mutex
 	said      []id.Peer // who said no
+	ids       []int32   // of the latest questions; guarded by Service.mu, not by mu
 	rounds    int       // of questions
 	queries   int       // rounds that reached somebody
 	asked     int       // peers and networks that the last of them reached
@@ -129,24 +128,13 @@ func (x *search) wakeUp() { token(x.wake) }
 // the peers that are known to listen, if any, later ones to all.
 func (s *Service) resolve(ctx context.Context, adv *advertisements.Pipe, peers []id.Peer, how manner) (id.Peer, error) {
 	x := &search{
-		s: s, pipe: adv, peers: peers, id: resolver.NewID(),
+		s: s, pipe: adv, peers: peers,
 		good: make(chan id.Peer, maxFound), wake: make(chan struct{}, 1),
 	}
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return id.Peer{}, fmt.Errorf("pipe: %s: %w", label(adv), ErrClosed)
-	}
-	s.searches[x.id] = x
-	s.mu.Unlock()
+	defer x.end()
 	s.stats.searches.Add(1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer func() {
-		s.mu.Lock()
-		delete(s.searches, x.id)
-		s.mu.Unlock()
-	}()
 	pause := cmp.Or(how.every, askFirst)
 	var due time.Time
 	for {
@@ -155,6 +143,9 @@ func (s *Service) resolve(ctx context.Context, adv *advertisements.Pipe, peers [
 		}
 		if how.giveUp && !slices.ContainsFunc(peers, func(p id.Peer) bool { return !x.hasRefused(p) }) {
 			return id.Peer{}, x.failed(ErrNoListener)
+		}
+		if !x.begin() {
+			return id.Peer{}, fmt.Errorf("pipe: %s: %w", label(adv), ErrClosed)
 		}
 		x.ask(ctx, how.prefer)
 		if now := time.Now(); !now.Before(due) {
@@ -181,6 +172,44 @@ func (s *Service) resolve(ctx context.Context, adv *advertisements.Pipe, peers [
 	}
 }
 
+// begin takes a new ID for the next questions: others do not answer one twice. It
+// reports false when the service is closed.
+func (x *search) begin() bool {
+	s := x.s
+	n := s.res.NewID()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	if len(x.ids) >= maxRounds {
+		delete(s.searches, x.ids[0])
+		x.ids = x.ids[1:]
+	}
+	if s.searches == nil {
+		s.searches = map[int32]*search{}
+	}
+	s.searches[n] = x
+	x.ids = append(x.ids, n)
+	return true
+}
+
+// end takes no more answers.
+func (x *search) end() {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	for _, n := range x.ids {
+		delete(x.s.searches, n)
+	}
+}
+
+// current is the ID of the questions of this round.
+func (x *search) current() int32 {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	return x.ids[len(x.ids)-1]
+}
+
 func (x *search) failed(cause error) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -191,15 +220,15 @@ func (x *search) failed(cause error) error {
 // first, so that happens on other goroutines.
 func (x *search) ask(ctx context.Context, prefer id.Peer) {
 	s := x.s
-	key := string(x.pipe.Type) + fieldID + x.pipe.ID.String()
-	targets := s.index.Find(string(x.pipe.Type), fieldID, x.pipe.ID.String(), maxPeers)
+	key, value := string(x.pipe.Type), x.pipe.ID.String()
+	targets := s.index.Find(key, fieldID, value, maxPeers)
 	targets = slices.DeleteFunc(targets, func(p id.Peer) bool { return !x.acceptable(p) || p == s.self || x.hasRefused(p) })
 	if len(targets) == 0 {
 		targets = slices.DeleteFunc(slices.Clone(x.peers), func(p id.Peer) bool { return p == s.self })
 	}
 	x.mu.Lock()
 	x.rounds++
-	first := x.rounds == 1
+	first, near := x.rounds == 1, x.rounds <= nearRounds
 	if first && !prefer.IsZero() {
 		targets = []id.Peer{prefer}
 	}
@@ -217,26 +246,26 @@ func (x *search) ask(ctx context.Context, prefer id.Peer) {
 	q := x.question(nil)
 	s.goTask(func() {
 		defer func() { x.mu.Lock(); x.spreading = false; x.mu.Unlock() }()
-		if p, ok := s.replica(key); ok && first && x.send(ctx, p, q) == 1 {
+		// As a rendezvous: what others have is known at one place, and if that fails
+		// beside it, and if that fails anywhere.
+		at, ok := s.index.Place(key, fieldID, value)
+		if ok && at != s.self && first && x.send(ctx, at, q) == 1 {
 			round.count(1)
 			return
 		}
-		n, err := s.res.SpreadQuery(ctx, q)
+		if near {
+			q.Range = s.index.Row().Reach()
+		}
+		n, err := s.res.WalkQuery(ctx, q)
+		if err == nil {
+			waits := *q
+			s.index.Wait(&waits, key, fieldID, value)
+		}
 		if err != nil {
 			s.log.Debug("pipe query could not be spread", "error", err)
 		}
 		round.count(n)
 	})
-}
-
-// replica returns another rendezvous that keeps the entries of a key, if this
-// peer is one.
-func (s *Service) replica(key string) (id.Peer, bool) {
-	if s.rdv.Role() != rendezvous.Rendezvous {
-		return id.Peer{}, false
-	}
-	p, ok := s.cfg.Replica(key)
-	return p, ok && p != s.self
 }
 
 // round counts whom one round of questions has reached.
@@ -274,5 +303,5 @@ func (x *search) question(peers []id.Peer) *resolver.RawQuery {
 	if err != nil {
 		x.s.log.Error("pipe query cannot be printed", "error", err) // and will find nobody
 	}
-	return &resolver.RawQuery{Handler: handlerName, ID: x.id, Body: string(doc)}
+	return &resolver.RawQuery{Handler: handlerName, ID: x.current(), Body: string(doc)}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
@@ -101,7 +102,8 @@ func (s *Service) askSeed(ctx context.Context, seed endpoint.Address, msg *messa
 	defer cancel()
 	if p, ok := seed.Peer(); ok {
 		if s.cfg.Connect != nil {
-			if _, err := s.cfg.Connect(ctx, p); err != nil && !errors.Is(err, endpoint.ErrNoRoute) {
+			// The group is not asked for a way to one of several.
+			if _, err := s.cfg.Connect(ctx, p); err != nil && s.knows(p) {
 				return err
 			}
 		}
@@ -163,6 +165,14 @@ func (s *Service) Disconnect(p id.Peer) error {
 	s.giveBack(p)
 	s.drop(p)
 	return nil
+}
+
+// knows reports whether the peer is a rendezvous that this edge was told of, with
+// its addresses.
+func (s *Service) knows(p id.Peer) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.others, func(o *advertisements.Rendezvous) bool { return o.Peer == p && o.Route != nil })
 }
 
 // expect allows the peer to grant a lease for a while.

@@ -175,6 +175,9 @@ func (s *Service) granted(in endpoint.Incoming) {
 		return
 	}
 	s.referrals(in)
+	s.mu.Lock()
+	s.named = len(s.others)
+	s.mu.Unlock()
 	switch {
 	case moving && life > 0:
 		s.giveBack(old.adv.ID)

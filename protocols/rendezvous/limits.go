@@ -55,6 +55,11 @@ const (
 	// maxAdded bounds the seeds added while the service runs.
 	maxAdded = 16
 
+	// fewOthers is below how many an edge has its rendezvous name more, and
+	// topUpEvery how often at most.
+	fewOthers  = 3
+	topUpEvery = time.Minute
+
 	// spareEvery is the least time between attempts to open a link to a spare
 	// rendezvous.
 	spareEvery = 5 * time.Second

@@ -148,11 +148,25 @@ func (s *Service) refused(in endpoint.Incoming) {
 }
 
 // keepSpare keeps a link to one more rendezvous, so that the edge can turn to it
-// in one round trip. It returns when to look again.
+// in one round trip, and has the present one name more when few are left. It
+// returns when to look again.
 func (s *Service) keepSpare(l *lease) time.Duration {
 	if s.cfg.Connect == nil {
 		return time.Hour
 	}
+	s.mu.Lock()
+	few := len(s.others) < min(fewOthers, s.named) && time.Since(s.topped) >= topUpEvery
+	if few {
+		s.topped = time.Now()
+	}
+	s.mu.Unlock()
+	if few {
+		s.renew(l)
+	}
+	return s.warmUp(l)
+}
+
+func (s *Service) warmUp(l *lease) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.warm.IsZero() && s.ep.LinkTo(s.warm) != nil {

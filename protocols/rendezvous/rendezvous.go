@@ -194,6 +194,8 @@ type Service struct {
 	warm    id.Peer                      // the spare one, to which there is a link
 	warmed  time.Time                    // when one was looked for
 	warming bool
+	named   int                                    // others known after the last grant
+	topped  time.Time                              // when further ones were asked for
 	moving  id.Peer                                // asked because the present one is crowded
 	queue   []endpoint.Address                     // to be asked in this round
 	round   time.Time                              // when the next round may begin

@@ -26,6 +26,14 @@ type RawQuery struct {
 	// Broadcast says that the query came as a datagram to the whole
 	// neighbourhood, which will answer at the same time.
 	Broadcast bool
+
+	// Range is how many rendezvous further the query goes, in each of the two
+	// directions of a walk, when it is spread or passed on from here: 0 means to
+	// the ends of the view, less than 0 that it does not walk. It is no part of
+	// the document; whoever gets the query decides anew.
+	Range int
+
+	memo *memo // what is remembered of it; nil if nothing is
 }
 
 // Map implements [xmldoc.Document].

@@ -10,9 +10,26 @@ const (
 	// maxBody bounds the body of a query or response in octets.
 	maxBody = 256 << 10
 
-	// maxInflated and maxRatio bound an index message that comes compressed.
-	maxInflated = 1 << 20
-	maxRatio    = 100
+	// MaxIndex bounds the document of an index message in octets, printed and
+	// not compressed. JXSE knows no bound and puts whatever an edge has of one
+	// kind into one message, 20,000 entries into some 3 MB, so a rendezvous that
+	// takes less loses the index of a busy JXSE edge. It is still safe: such a
+	// document is read in pieces, each within the bounds of package xmldoc, and
+	// never as one tree, so that it costs two copies of its text at a time.
+	MaxIndex = 4 << 20
+
+	// maxRatio bounds what a compressed index message unpacks to, as a multiple
+	// of its size: lists of similar names come to 20 or 30. What would come to more
+	// is sent as it is.
+	maxRatio = 100
+
+	// piece is how much of the text of a large index message is read or printed
+	// at once, in octets. Escaping makes it up to six times as long.
+	piece = 32 << 10
+
+	// maxReference is the longest reference to a character that is not cut, such
+	// as "&#x10FFFF;".
+	maxReference = 16
 
 	// workers bounds the queries and responses handled at the same time, and
 	// maxWaiting those that wait for it; beyond that they are dropped and
@@ -20,12 +37,27 @@ const (
 	workers    = 16
 	maxWaiting = 1024
 
+	// maxWaitingBytes bounds the octets of those that wait, in each of the two
+	// queues.
+	maxWaitingBytes = 64 << 20
+
 	// maxAsking bounds the questions of this peer that wait for answers.
 	maxAsking = 4096
 
 	// maxUnread bounds the answers to one question that the asker has not
 	// taken yet; later ones are dropped and counted.
 	maxUnread = 256
+
+	// rememberFor is how long a query is remembered, to tell when it comes again
+	// by another way: a walk through some hundred rendezvous takes that long. At
+	// most maxRemembered are; beyond, the oldest is forgotten and counted. Of
+	// each, maxTold peers to whom it was forwarded are remembered.
+	rememberFor   = 30 * time.Second
+	maxRemembered = 8192
+	maxTold       = 1024
+
+	// leastID makes all query IDs of this peer nine or ten digits long.
+	leastID = 100_000_000
 
 	// answerTimeout bounds sending one answer.
 	answerTimeout = 10 * time.Second

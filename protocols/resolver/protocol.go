@@ -57,7 +57,8 @@ type Query[Q xmldoc.Document] struct {
 // [ErrNoAnswer] is the polite way, any other error is logged.
 //
 // A question to the whole group is also passed on to others by rendezvous, so
-// several peers may answer it.
+// several peers may answer it. One that comes again by another way is not given
+// to f again.
 func (p Protocol[Q, R]) Handle(ctx context.Context, s *Service, f func(ctx context.Context, q Query[Q]) (R, error)) error {
 	_, err := s.Register(ctx, p.name, Handler{Query: func(ctx context.Context, q *RawQuery) Outcome {
 		outcome := Done
@@ -69,6 +70,9 @@ func (p Protocol[Q, R]) Handle(ctx context.Context, s *Service, f func(ctx conte
 			s.stats.malformed.Add(1)
 			s.log.Debug("question dropped", "protocol", p.name, "from", q.Source.Short(), "error", err)
 			return Done
+		}
+		if !q.Answer() {
+			return outcome
 		}
 		r, err := f(ctx, Query[Q]{Body: body, Source: q.Source, ToGroup: q.ToGroup})
 		if err != nil {
@@ -114,7 +118,7 @@ func (p Protocol[Q, R]) ask(ctx context.Context, s *Service, to id.Peer, questio
 			yield(Response[R]{}, err)
 			return
 		}
-		q := &RawQuery{Handler: p.name, ID: NewID(), Body: string(doc)}
+		q := &RawQuery{Handler: p.name, ID: s.NewID(), Body: string(doc)}
 		for r, err := range s.Collect(ctx, to, q) {
 			if err != nil {
 				yield(Response[R]{}, err)
@@ -152,13 +156,16 @@ func (s *Service) Collect(ctx context.Context, to id.Peer, q *RawQuery) iter.Seq
 func (s *Service) CollectBy(ctx context.Context, from id.Peer, q *RawQuery, send func(ctx context.Context) error) iter.Seq2[*RawResponse, error] {
 	return func(yield func(*RawResponse, error) bool) {
 		if q.ID == 0 {
-			q.ID = NewID()
+			q.ID = s.NewID()
 		}
 		a := &answers{asked: from, wake: make(chan struct{}, 1)}
 		k := askKey{q.Handler, q.ID}
 		s.mu.Lock()
 		full := len(s.asking) >= maxAsking
 		if !full {
+			if s.asking == nil {
+				s.asking = map[askKey]*answers{}
+			}
 			s.asking[k] = a
 		}
 		s.mu.Unlock()

@@ -28,7 +28,16 @@ func (s *Service) body(in endpoint.Incoming, suffix string) ([]byte, bool) {
 		}
 		return b, true
 	}
-	return e.Body, len(e.Body) <= maxBody
+	most := maxBody
+	if suffix == "Srdi" {
+		most = MaxIndex
+	}
+	if len(e.Body) > most {
+		s.stats.malformed.Add(1)
+		s.log.Debug("resolver message dropped", "from", in.From.Short(), "octets", len(e.Body))
+		return nil, false
+	}
+	return e.Body, true
 }
 
 func (s *Service) malformed(in endpoint.Incoming, err error) {
@@ -38,7 +47,7 @@ func (s *Service) malformed(in endpoint.Incoming, err error) {
 
 func (s *Service) receiveQuery(_ context.Context, in endpoint.Incoming) {
 	s.stats.queries.Add(1)
-	s.work(&s.pool, func(ctx context.Context) {
+	s.work(&s.pool, in, func(ctx context.Context) {
 		b, ok := s.body(in, "ORes")
 		if !ok {
 			return
@@ -66,6 +75,7 @@ func (s *Service) receiveQuery(_ context.Context, in endpoint.Incoming) {
 		} else {
 			s.cfg.Hear(q.Route)
 		}
+		s.remember(q)
 		s.mu.Lock()
 		h, ok := s.handlers[q.Handler]
 		s.mu.Unlock()
@@ -82,7 +92,8 @@ func (s *Service) receiveQuery(_ context.Context, in endpoint.Incoming) {
 }
 
 // passOn spreads a query of which this rendezvous does not have the last word.
-// The elements of propagation stay in the message, so that hops count on.
+// The elements of propagation stay in the message, so that hops count on, and so
+// does a walk, at most q.Range hops from here.
 func (s *Service) passOn(ctx context.Context, in endpoint.Incoming, q *RawQuery, clients bool) {
 	rdv := s.cfg.Rendezvous
 	if rdv.Role() != rendezvous.Rendezvous {
@@ -94,12 +105,12 @@ func (s *Service) passOn(ctx context.Context, in endpoint.Incoming, q *RawQuery,
 	}
 	msg := in.Message.Clone()
 	msg.Replace(message.XML(message.Platform, s.param+"ORes", doc))
-	s.spread(ctx, msg, "ORes", true, clients)
+	s.spread(ctx, msg, "ORes", q.Range, true, clients)
 }
 
 func (s *Service) receiveResponse(_ context.Context, in endpoint.Incoming) {
 	s.stats.responses.Add(1)
-	s.work(&s.pool, func(ctx context.Context) {
+	s.work(&s.pool, in, func(ctx context.Context) {
 		b, ok := s.body(in, "IRes")
 		if !ok {
 			return
@@ -131,13 +142,13 @@ func (s *Service) receiveResponse(_ context.Context, in endpoint.Incoming) {
 
 func (s *Service) receiveIndex(_ context.Context, in endpoint.Incoming) {
 	s.stats.indexes.Add(1)
-	s.work(&s.pushes, func(ctx context.Context) {
+	s.work(&s.pushes, in, func(ctx context.Context) {
 		b, ok := s.body(in, "Srdi")
 		if !ok {
 			return
 		}
-		x := &Index{}
-		if err := xmldoc.Unmarshal(b, x); err != nil {
+		x, err := readIndex(b)
+		if err != nil {
 			s.malformed(in, err)
 			return
 		}
@@ -154,8 +165,12 @@ func (s *Service) receiveIndex(_ context.Context, in endpoint.Incoming) {
 }
 
 // work runs f soon, unless too much is waiting.
-func (s *Service) work(p *pool, f func(ctx context.Context)) {
-	if !p.run(s.ctx, f) {
+func (s *Service) work(p *pool, in endpoint.Incoming, f func(ctx context.Context)) {
+	size := 0
+	for e := range in.Message.All() {
+		size += len(e.Body)
+	}
+	if !p.run(s.ctx, size, f) {
 		s.stats.busy.Add(1)
 	}
 }
@@ -166,19 +181,27 @@ type pool struct {
 	workers int
 
 	mu      sync.Mutex
-	queue   []func(context.Context)
+	queue   []job
+	bytes   int // of the messages in the queue
 	running int
 	closed  bool
 	wg      sync.WaitGroup
 }
 
-func (p *pool) run(ctx context.Context, f func(context.Context)) bool {
+// job is something to do about a message of that size.
+type job struct {
+	do   func(context.Context)
+	size int
+}
+
+func (p *pool) run(ctx context.Context, size int, f func(context.Context)) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.queue) >= maxWaiting || p.closed {
+	if len(p.queue) >= maxWaiting || p.bytes+size > maxWaitingBytes || p.closed {
 		return false
 	}
-	p.queue = append(p.queue, f)
+	p.queue = append(p.queue, job{f, size})
+	p.bytes += size
 	if p.running < p.workers {
 		p.running++
 		p.wg.Go(func() { p.drain(ctx) })
@@ -194,10 +217,12 @@ func (p *pool) drain(ctx context.Context) {
 			p.mu.Unlock()
 			return
 		}
-		f := p.queue[0]
+		j := p.queue[0]
+		p.queue[0] = job{} // not to be kept alive by the array
 		p.queue = p.queue[1:]
+		p.bytes -= j.size
 		p.mu.Unlock()
-		f(ctx)
+		j.do(ctx)
 	}
 }
 

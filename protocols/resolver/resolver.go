@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -42,7 +43,7 @@ var (
 	ErrBusy = errors.New("too many questions wait for answers")
 
 	errID   = errors.New("the query ID is no 32-bit number")
-	errBomb = errors.New("the index message is too large when unpacked")
+	errBomb = errors.New("the index message is too large")
 )
 
 // Config configures a [Service]. It is copied.
@@ -68,6 +69,10 @@ type Config struct {
 	// Credential goes along with what this peer sends, unless it is zero; nil
 	// sends none.
 	Credential func() xmldoc.Node
+
+	// Rand makes query IDs repeatable, which others can then guess: for tests and
+	// simulations. nil draws them from the system.
+	Rand *rand.Rand
 
 	// Logger may be nil.
 	Logger *slog.Logger
@@ -107,7 +112,9 @@ type Service struct {
 	pool   pool // queries and responses
 	pushes pool // index messages
 	stats  counters
+	memory memory // of queries that came
 
+	chance   sync.Mutex // guards Config.Rand
 	mu       sync.Mutex
 	handlers map[string]*Handler
 	asking   map[askKey]*answers
@@ -119,7 +126,7 @@ type askKey struct {
 }
 
 type counters struct {
-	queries, responses, indexes, malformed, overHops, noHandler, unasked, busy, unread atomic.Uint64
+	queries, responses, indexes, malformed, overHops, noHandler, unasked, busy, unread, repeated, forgotten atomic.Uint64
 }
 
 // Stats counts what a service did since it was made.
@@ -129,8 +136,10 @@ type Stats struct {
 	DroppedOverHops             uint64 // queries forwarded too often
 	DroppedNoHandler            uint64
 	DroppedUnasked              uint64 // answers to nothing we asked
-	DroppedBusy                 uint64 // too much at the same time
+	DroppedBusy                 uint64 // messages beyond what may wait, by number or octets
 	DroppedUnread               uint64 // answers the asker did not take in time
+	Repeated                    uint64 // of Queries: those that had come before, by another way
+	Forgotten                   uint64 // queries that were not remembered as long as they should, for want of room
 }
 
 // Stats returns the counters.
@@ -138,7 +147,7 @@ func (s *Service) Stats() Stats {
 	c := &s.stats
 	return Stats{
 		c.queries.Load(), c.responses.Load(), c.indexes.Load(), c.malformed.Load(), c.overHops.Load(),
-		c.noHandler.Load(), c.unasked.Load(), c.busy.Load(), c.unread.Load(),
+		c.noHandler.Load(), c.unasked.Load(), c.busy.Load(), c.unread.Load(), c.repeated.Load(), c.forgotten.Load(),
 	}
 }
 
@@ -164,8 +173,8 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, scope: cfg.Scope, self: cfg.Scope.Peer(), param: cfg.Scope.Group().Unique(), log: cfg.Logger,
-		handlers: map[string]*Handler{}, asking: map[askKey]*answers{},
-		pool: pool{workers: workers}, pushes: pool{workers: 1},
+		handlers: map[string]*Handler{},
+		pool:     pool{workers: workers}, pushes: pool{workers: 1},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for suffix, h := range map[string]endpoint.Handler{"ORes": s.receiveQuery, "IRes": s.receiveResponse, "Srdi": s.receiveIndex} {
@@ -215,8 +224,18 @@ func (s *Service) Register(ctx context.Context, name string, h Handler) (remove 
 	return func() { stop(); drop() }, nil
 }
 
-// NewID returns a query ID that nobody can guess.
-func NewID() int32 { return rand.Int32N(1<<31-2) + 1 }
+// NewID returns a query ID that nobody can guess, of nine or ten digits.
+func NewID() int32 { return leastID + rand.Int32N(math.MaxInt32-leastID) }
+
+// NewID is the function of this name, but for what [Config.Rand] says.
+func (s *Service) NewID() int32 {
+	if s.cfg.Rand == nil {
+		return NewID()
+	}
+	s.chance.Lock()
+	defer s.chance.Unlock()
+	return leastID + s.cfg.Rand.Int32N(math.MaxInt32-leastID)
+}
 
 // fill completes a query of this peer.
 func (s *Service) fill(q *RawQuery) {
@@ -224,7 +243,7 @@ func (s *Service) fill(q *RawQuery) {
 	q.Route = s.cfg.Route()
 	q.Credential = s.cfg.Credential()
 	if q.ID == 0 {
-		q.ID = NewID()
+		q.ID = s.NewID()
 	}
 }
 
@@ -236,15 +255,15 @@ func (s *Service) SendQuery(ctx context.Context, to id.Peer, q *RawQuery) error 
 }
 
 // SpreadQuery asks the whole group: the neighbourhood, and the rest through the
-// rendezvous. It returns to how many peers or networks the query went, and
-// [ErrNobody] if to none.
+// rendezvous; q.Range says how far. It returns to how many peers or networks the
+// query went, and [ErrNobody] if to none.
 func (s *Service) SpreadQuery(ctx context.Context, q *RawQuery) (int, error) {
 	s.fill(q)
 	msg, err := s.message("ORes", q)
 	if err != nil {
 		return 0, err
 	}
-	if n := s.spread(ctx, msg, "ORes", true, true); n > 0 {
+	if n := s.spread(ctx, msg, "ORes", q.Range, true, true); n > 0 {
 		return n, nil
 	}
 	return 0, fmt.Errorf("resolver: %w", ErrNobody)
@@ -258,16 +277,17 @@ func (s *Service) WalkQuery(ctx context.Context, q *RawQuery) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if n := s.spread(ctx, msg, "ORes", true, false); n > 0 {
+	if n := s.spread(ctx, msg, "ORes", q.Range, true, false); n > 0 {
 		return n, nil
 	}
 	return 0, fmt.Errorf("resolver: %w", ErrNobody)
 }
 
 // ForwardQuery passes a query, received or of this peer, to named peers, which
-// will answer the asker. The asker and this peer are left out. It does nothing
-// when the query was forwarded too often. It returns to how many peers it went
-// and those to whom no way leads.
+// will answer the asker. The asker and this peer are left out, and so are peers
+// to which a query that was received went before. It does nothing when the query
+// was forwarded too often. It returns to how many peers it went and those to
+// whom no way leads.
 func (s *Service) ForwardQuery(ctx context.Context, q *RawQuery, to []id.Peer) (sent int, lost []id.Peer) {
 	f := *q
 	f.HC++
@@ -282,14 +302,16 @@ func (s *Service) ForwardQuery(ctx context.Context, q *RawQuery, to []id.Peer) (
 	errs := make([]error, len(to))
 	var sending sync.WaitGroup
 	for i, p := range to {
-		if p == s.self || p == q.Source {
+		if p == s.self || p == q.Source || !q.memo.tell(p) {
 			errs[i] = ErrNobody
 			continue
 		}
 		sending.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 			defer cancel()
-			errs[i] = s.scope.Send(ctx, p, id.ClassResolver.String(), s.param+"ORes", msg)
+			if errs[i] = s.scope.Send(ctx, p, id.ClassResolver.String(), s.param+"ORes", msg); errs[i] != nil {
+				q.memo.untell(p)
+			}
 		})
 	}
 	sending.Wait()
@@ -322,7 +344,7 @@ func (s *Service) SpreadResponse(ctx context.Context, r *RawResponse) (int, erro
 	if err != nil {
 		return 0, err
 	}
-	if n := s.spread(ctx, msg, "IRes", true, true); n > 0 {
+	if n := s.spread(ctx, msg, "IRes", 0, true, true); n > 0 {
 		return n, nil
 	}
 	return 0, fmt.Errorf("resolver: %w", ErrNobody)
@@ -331,30 +353,43 @@ func (s *Service) SpreadResponse(ctx context.Context, r *RawResponse) (int, erro
 // SendIndex pushes index entries to one peer, compressed.
 func (s *Service) SendIndex(ctx context.Context, to id.Peer, x *Index) error {
 	x.Credential = s.cfg.Credential()
-	return s.send(ctx, to, "Srdi", x)
+	msg, err := s.indexMessage(x)
+	if err != nil {
+		return err
+	}
+	return s.scope.Send(ctx, to, id.ClassResolver.String(), s.param+"Srdi", msg)
 }
 
 // SpreadIndex pushes index entries to the rendezvous, compressed. It returns
 // [ErrNobody] if there is none.
 func (s *Service) SpreadIndex(ctx context.Context, x *Index) error {
 	x.Credential = s.cfg.Credential()
-	msg, err := s.message("Srdi", x)
+	msg, err := s.indexMessage(x)
 	if err != nil {
 		return err
 	}
-	if s.spread(ctx, msg, "Srdi", false, false) == 0 {
+	if s.spread(ctx, msg, "Srdi", 0, false, false) == 0 {
 		return fmt.Errorf("resolver: %w", ErrNobody)
 	}
 	return nil
 }
 
-func (s *Service) spread(ctx context.Context, msg *message.Message, suffix string, near, clients bool) int {
+// spread gives a message to the group: hops rendezvous far in each direction if
+// it is not 0, and not to the neighbourhood or the clients unless that is said.
+// An edge does not count hops: those of its header are for the whole way.
+func (s *Service) spread(ctx context.Context, msg *message.Message, suffix string, hops int, near, clients bool) int {
 	service, param := id.ClassResolver.String(), s.param+suffix
 	rdv := s.cfg.Rendezvous
 	if msg = rdv.Stamp(msg, service, param, spreadTTL); msg == nil {
 		return 0
 	}
-	n := rdv.Walk(ctx, msg, service, param, spreadTTL)
+	n := 0
+	if hops == 0 || hops > 0 && rdv.Role() != rendezvous.Rendezvous {
+		hops = spreadTTL
+	}
+	if hops > 0 {
+		n += rdv.Walk(ctx, msg, service, param, hops)
+	}
 	if near {
 		n += rdv.Near(ctx, msg, service, param)
 	}
@@ -377,8 +412,15 @@ func (s *Service) message(suffix string, d xmldoc.Document) (*message.Message, e
 	if err != nil {
 		return nil, err
 	}
-	if suffix != "Srdi" {
-		return message.New(message.XML(message.Platform, s.param+suffix, doc)), nil
+	return message.New(message.XML(message.Platform, s.param+suffix, doc)), nil
+}
+
+// indexMessage prints an index message, compressed unless readers would not take
+// it for that.
+func (s *Service) indexMessage(x *Index) (*message.Message, error) {
+	doc, err := printIndex(x)
+	if err != nil {
+		return nil, err
 	}
 	var b bytes.Buffer
 	w := packers.Get().(*gzip.Writer)
@@ -390,12 +432,19 @@ func (s *Service) message(suffix string, d xmldoc.Document) (*message.Message, e
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
-	return message.New(message.Element{Namespace: message.Platform, Name: s.param + suffix, Type: message.TypeGzip, Body: b.Bytes()}), nil
+	if len(doc) > limitFor(b.Len()) {
+		// So repetitive that it would be taken for an attack.
+		return message.New(message.XML(message.Platform, s.param+"Srdi", doc)), nil
+	}
+	return message.New(message.Element{Namespace: message.Platform, Name: s.param + "Srdi", Type: message.TypeGzip, Body: b.Bytes()}), nil
 }
 
 // packers keeps compressors, each of which takes most of a megabyte: every pipe
 // that opens or closes sends an index message.
 var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
+// limitFor is how large a compressed index message of that size may become.
+func limitFor(size int) int { return min(MaxIndex, maxRatio*max(size, 1024)) }
 
 // unpack undoes gzip within bounds.
 func unpack(b []byte) ([]byte, error) {
@@ -403,7 +452,7 @@ func unpack(b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := min(maxInflated, maxRatio*max(len(b), 1024))
+	limit := limitFor(len(b))
 	out, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	if err != nil {
 		return nil, err

@@ -380,7 +380,7 @@ func TestForwardingRules(t *testing.T) {
 				}
 			}
 		}
-		if s := v.r.Stats(); s.DroppedLoop != 2 || s.DroppedNoRoute != 2 || s.Forwarded != 6 {
+		if s := v.r.Stats(); s.DroppedLoop != 1 || s.DroppedTooFar != 1 || s.DroppedNoRoute != 2 || s.Forwarded != 6 {
 			t.Errorf("stats %+v", s)
 		}
 	})
@@ -597,6 +597,9 @@ func TestRouteAnswers(t *testing.T) {
 		} {
 			asker.mu.Lock()
 			if x.asked {
+				if asker.pending == nil {
+					asker.pending = map[id.Peer]*asked{}
+				}
 				asker.pending[wanted] = &asked{id: 42, when: time.Now()}
 			}
 			asker.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
@@ -48,16 +49,22 @@ func (r *Router) Connect(ctx context.Context, p id.Peer) (endpoint.Link, error) 
 }
 
 // find returns a link that leads to the peer, with the hops behind it: its own
-// link, one dialled now, one to a peer in between; or it asks and waits.
-func (r *Router) find(ctx context.Context, p id.Peer) (endpoint.Link, []id.Peer, error) {
+// link, one dialled now, one to a peer in between; or, if ask is set, it asks the
+// group and waits.
+func (r *Router) find(ctx context.Context, p id.Peer, ask bool) (endpoint.Link, []id.Peer, error) {
 	if l := r.ep.LinkTo(p); l != nil {
 		return l, nil, nil
+	}
+	if l, hops := r.ready(p); l != nil {
+		return l, hops, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, searchTimeout)
 	defer cancel()
 	nr := &NoRouteError{Peer: p}
+	e := r.await(p)
+	defer r.found(e)
 	for {
-		news := r.watchEntry(p)
+		news := r.news(e)
 		nr.Attempts = nil
 		if l := r.dialKnown(ctx, p, nr); l != nil {
 			return l, nil, nil
@@ -66,7 +73,7 @@ func (r *Router) find(ctx context.Context, p id.Peer) (endpoint.Link, []id.Peer,
 			return l, hops, nil
 		}
 		a := r.asker.Load()
-		if a == nil || !a.ask(ctx, p) {
+		if !ask || a == nil || !a.ask(ctx, p) {
 			return nil, nil, nr
 		}
 		nr.Asked = true
@@ -88,31 +95,81 @@ func (r *Router) find(ctx context.Context, p id.Peer) (endpoint.Link, []id.Peer,
 	}
 }
 
-// watchEntry returns a channel that is closed when something about the peer is
-// learned or a link to it comes up.
-func (r *Router) watchEntry(p id.Peer) <-chan struct{} {
+// ready returns the way through other peers if it can be taken at once and no
+// address of the peer itself is to be tried before.
+func (r *Router) ready(p id.Peer) (endpoint.Link, []id.Peer) {
+	r.mu.Lock()
+	e := r.table.get(p)
+	if e == nil || len(e.hops) == 0 || slices.ContainsFunc(e.addresses, func(a endpoint.Address) bool { return !r.rests(a) }) {
+		r.mu.Unlock()
+		return nil, nil
+	}
+	r.table.use(e)
+	hops := e.hops
+	r.mu.Unlock()
+	return r.linkOn(hops)
+}
+
+// rests reports whether an address failed a moment ago. r.mu is held.
+func (r *Router) rests(a endpoint.Address) bool {
+	until, bad := r.failed.get(a)
+	return bad && time.Now().Before(until)
+}
+
+// linkOn returns a link to the last hop, for which no other is needed, or to the
+// first.
+func (r *Router) linkOn(hops []id.Peer) (endpoint.Link, []id.Peer) {
+	last := len(hops) - 1
+	if l := r.ep.LinkTo(hops[last]); l != nil {
+		return l, hops[last:]
+	}
+	if l := r.ep.LinkTo(hops[0]); l != nil {
+		return l, hops
+	}
+	return nil, nil
+}
+
+// await keeps the entry of a peer in the table until found is called.
+func (r *Router) await(p id.Peer) *entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := r.table[p]
-	if e == nil {
-		r.evict()
-		e = &entry{used: time.Now(), learned: time.Now()}
-		r.table[p] = e
+	e := r.entry(p)
+	e.waiting++
+	r.table.use(e)
+	return e
+}
+
+// found ends what await began; an entry that says nothing is forgotten.
+func (r *Router) found(e *entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e.waiting--; e.waiting > 0 {
+		return
 	}
-	e.used = time.Now()
+	e.changed = nil
+	if e.empty() {
+		r.table.remove(e)
+	}
+}
+
+// news returns a channel that is closed when something about the peer is learned
+// or a link to it comes up.
+func (r *Router) news(e *entry) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if e.changed == nil {
 		e.changed = make(chan struct{})
 	}
 	return e.changed
 }
 
+// dialKnown returns a link that is opened under a known address of the peer.
 func (r *Router) dialKnown(ctx context.Context, p id.Peer, nr *NoRouteError) endpoint.Link {
 	r.mu.Lock()
 	var try []endpoint.Address
-	if e := r.table[p]; e != nil {
+	if e := r.table.get(p); e != nil {
 		for _, a := range e.addresses {
-			until, bad := r.failed[a]
-			if bad && time.Now().Before(until) {
+			if r.rests(a) {
 				nr.Attempts = append(nr.Attempts, fmt.Errorf("%s failed less than %v ago", a, attemptPause))
 				continue
 			}
@@ -133,10 +190,10 @@ func (r *Router) dialKnown(ctx context.Context, p id.Peer, nr *NoRouteError) end
 		nr.Attempts = append(nr.Attempts, err)
 		if ctx.Err() == nil {
 			r.mu.Lock()
-			if len(r.failed) >= maxRoutes {
-				clear(r.failed)
+			if r.failed.len() >= maxRoutes {
+				r.failed.clear()
 			}
-			r.failed[a] = time.Now().Add(attemptPause)
+			r.failed.set(a, time.Now().Add(attemptPause))
 			r.mu.Unlock()
 		}
 	}
@@ -154,18 +211,15 @@ func (r *Router) attempt(ctx context.Context, a endpoint.Address) (endpoint.Link
 func (r *Router) throughHops(ctx context.Context, p id.Peer, nr *NoRouteError) (endpoint.Link, []id.Peer) {
 	r.mu.Lock()
 	var hops []id.Peer
-	if e := r.table[p]; e != nil {
+	if e := r.table.get(p); e != nil {
 		hops = e.hops
+		r.table.use(e)
 	}
 	r.mu.Unlock()
 	if len(hops) == 0 {
 		return nil, nil
 	}
-	last := hops[len(hops)-1]
-	if l := r.ep.LinkTo(last); l != nil {
-		return l, []id.Peer{last}
-	}
-	if l := r.ep.LinkTo(hops[0]); l != nil {
+	if l, hops := r.linkOn(hops); l != nil {
 		return l, hops
 	}
 	if l := r.dialKnown(ctx, hops[0], nr); l != nil {
@@ -173,7 +227,7 @@ func (r *Router) throughHops(ctx context.Context, p id.Peer, nr *NoRouteError) (
 	}
 	nr.Attempts = append(nr.Attempts, fmt.Errorf("the way through peer %s: it cannot be reached", hops[0].Short()))
 	r.mu.Lock()
-	if e := r.table[p]; e != nil {
+	if e := r.table.get(p); e != nil && slices.Equal(e.hops, hops) { // and nothing new was learned
 		e.hops = nil
 	}
 	r.mu.Unlock()

@@ -10,8 +10,13 @@ const (
 	// goes first.
 	maxRoutes = 10_000
 
-	// maxHeaders bounds the printed router documents kept for reuse.
-	maxHeaders = 512
+	// maxPassedOver bounds the work of finding the least recently used among
+	// destinations that somebody waits for and that therefore stay.
+	maxPassedOver = 64
+
+	// maxPrepared bounds the addresses for which sending is prepared; when it is
+	// reached, all are forgotten.
+	maxPrepared = 512
 
 	// maxDialsPerRoute bounds the addresses tried for one destination.
 	maxDialsPerRoute = 4
@@ -25,9 +30,6 @@ const (
 
 	// maxForwards bounds messages being forwarded that wait for a dialled hop.
 	maxForwards = 64
-
-	// routeLife is how long a route that is not used is believed, as in JXSE.
-	routeLife = 20 * time.Minute
 
 	// attemptTimeout bounds dialling one address.
 	attemptTimeout = 3 * time.Second

@@ -19,6 +19,13 @@ type asker struct {
 
 	mu      sync.Mutex
 	pending map[id.Peer]*asked
+	swept   time.Time // when pending was last freed of what is over
+}
+
+// ownRoute is the answer to those who ask for this peer, printed.
+type ownRoute struct {
+	route *advertisements.Route
+	doc   string
 }
 
 type asked struct {
@@ -30,7 +37,7 @@ type asked struct {
 // group, for routes it does not know, and answer such questions. It lasts until
 // ctx ends.
 func (r *Router) Ask(ctx context.Context, res *resolver.Service) error {
-	a := &asker{r: r, res: res, pending: map[id.Peer]*asked{}}
+	a := &asker{r: r, res: res}
 	_, err := res.Register(ctx, service, resolver.Handler{Query: a.query, Response: a.response})
 	if err != nil {
 		return err
@@ -45,9 +52,12 @@ func (r *Router) Ask(ctx context.Context, res *resolver.Service) error {
 func (a *asker) ask(ctx context.Context, p id.Peer) bool {
 	now := time.Now()
 	a.mu.Lock()
-	for q, s := range a.pending {
-		if now.Sub(s.when) > searchTimeout {
-			delete(a.pending, q)
+	if now.Sub(a.swept) > askAgain {
+		a.swept = now
+		for q, s := range a.pending {
+			if now.Sub(s.when) > searchTimeout {
+				delete(a.pending, q)
+			}
 		}
 	}
 	s := a.pending[p]
@@ -57,9 +67,13 @@ func (a *asker) ask(ctx context.Context, p id.Peer) bool {
 	}
 	if s == nil && len(a.pending) >= maxPendingQueries {
 		a.mu.Unlock()
+		a.r.stats.unsentAsk.Add(1)
 		return false
 	}
 	s = &asked{id: resolver.NewID(), when: now}
+	if a.pending == nil {
+		a.pending = map[id.Peer]*asked{}
+	}
 	a.pending[p] = s
 	a.mu.Unlock()
 
@@ -74,35 +88,92 @@ func (a *asker) ask(ctx context.Context, p id.Peer) bool {
 		delete(a.pending, p)
 		a.mu.Unlock()
 	}
-	return n > 0
+	if n == 0 {
+		a.r.stats.unsentAsk.Add(1)
+		return false
+	}
+	a.r.stats.asked.Add(1)
+	return true
 }
 
 // query answers for this peer itself, for its neighbours, and for those to whom
-// it knows a way.
+// it knows a way. Like a message that is forwarded, the answer takes a way that is
+// known, or none.
 func (a *asker) query(ctx context.Context, raw *resolver.RawQuery) resolver.Outcome {
 	var q query
 	if err := xmldoc.Unmarshal([]byte(raw.Body), &q); err != nil {
+		a.r.stats.malformed.Add(1)
 		a.r.log.Debug("route query dropped", "from", raw.From.Short(), "error", err)
 		return resolver.Done
 	}
-	if q.Src.Dest == raw.Source {
+	switch {
+	case q.Src.Dest != raw.Source:
+	case raw.From == raw.Source && !raw.Broadcast:
 		a.r.Learn(q.Src)
+	default: // whoever passed it on, or shouted it, may have written anything
+		a.r.Hear(q.Src)
 	}
-	route := a.known(q.Dest, q.Bad)
-	if route == nil {
-		return resolver.PassItOn
+	doc, ok, err := a.answer(&q)
+	if !ok {
+		return resolver.WalkOn // a rendezvous knows the ways to its edges
 	}
-	doc, err := xmldoc.Marshal(&response{Dest: route, Src: a.r.cfg.Self()})
 	if err != nil {
+		a.r.stats.unsentAnswer.Add(1)
 		a.r.log.Error("route response cannot be printed", "error", err)
 		return resolver.Done
 	}
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout*2)
 	defer cancel()
-	if err := a.res.SendResponse(ctx, raw.Source, &resolver.RawResponse{Handler: service, ID: raw.ID, Body: string(doc)}); err != nil {
-		a.r.log.Debug("route response could not be sent", "to", raw.Source.Short(), "error", err)
+	if err = a.back(ctx, raw); err == nil {
+		err = a.res.SendResponse(ctx, raw.Source, &resolver.RawResponse{Handler: service, ID: raw.ID, Body: doc})
 	}
+	if err != nil {
+		a.r.stats.unsentAnswer.Add(1)
+		a.r.log.Debug("route response could not be sent", "to", raw.Source.Short(), "error", err)
+		return resolver.Done
+	}
+	a.r.stats.answered.Add(1)
 	return resolver.Done
+}
+
+// back makes sure that there is a way to the asker. If there is none it takes the
+// neighbour from whom the question came: whoever passed it on has one, or did the
+// same.
+func (a *asker) back(ctx context.Context, raw *resolver.RawQuery) error {
+	if raw.Source == a.r.self {
+		return nil
+	}
+	_, _, err := a.r.find(ctx, raw.Source, false)
+	if err == nil || raw.From == raw.Source || raw.From == a.r.self || a.r.ep.LinkTo(raw.From) == nil {
+		return err
+	}
+	a.r.mu.Lock()
+	defer a.r.mu.Unlock()
+	if e := a.r.entry(raw.Source); len(e.hops) == 0 {
+		e.hops = []id.Peer{raw.From}
+		e.news()
+	}
+	return nil
+}
+
+// answer prints the answer to a query, if there is one. The own route is asked for
+// by everybody and printed once.
+func (a *asker) answer(q *query) (doc string, ok bool, err error) {
+	self := a.r.cfg.Self()
+	if q.Dest == a.r.self {
+		if own := a.r.own.Load(); own != nil && own.route == self {
+			return own.doc, true, nil
+		}
+	}
+	route := a.known(q.Dest, q.Bad)
+	if route == nil {
+		return "", false, nil
+	}
+	b, err := xmldoc.Marshal(&response{Dest: route, Src: self})
+	if err == nil && route == self {
+		a.r.own.Store(&ownRoute{self, string(b)})
+	}
+	return string(b), true, err
 }
 
 // known returns the route to a peer as told to others: the own one in full; for
@@ -114,7 +185,7 @@ func (a *asker) known(p id.Peer, bad []id.Peer) *advertisements.Route {
 	linked := a.r.ep.LinkTo(p) != nil
 	a.r.mu.Lock()
 	defer a.r.mu.Unlock()
-	e := a.r.table[p]
+	e := a.r.table.get(p)
 	switch {
 	case linked:
 		route := &advertisements.Route{Dest: p}
@@ -137,6 +208,7 @@ func (a *asker) known(p id.Peer, bad []id.Peer) *advertisements.Route {
 func (a *asker) response(_ context.Context, raw *resolver.RawResponse) {
 	var resp response
 	if err := xmldoc.Unmarshal([]byte(raw.Body), &resp); err != nil {
+		a.r.stats.malformed.Add(1)
 		a.r.log.Debug("route response dropped", "from", raw.From.Short(), "error", err)
 		return
 	}
@@ -146,6 +218,7 @@ func (a *asker) response(_ context.Context, raw *resolver.RawResponse) {
 	ok := s != nil && s.id == raw.ID
 	a.mu.Unlock()
 	if !ok || responder != raw.From {
+		a.r.stats.unasked.Add(1)
 		return
 	}
 	a.r.Learn(resp.Src)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"time"
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
@@ -22,7 +21,7 @@ func (r *Router) receive(_ context.Context, in endpoint.Incoming) {
 	}
 	h, src, dest, last := &p.hdr, p.src, p.dest, p.last
 	if in.Link != nil && last != in.Link.Peer() {
-		r.stats.malformed.Add(1)
+		r.stats.forged.Add(1)
 		return
 	}
 	if src == r.self || last == r.self {
@@ -50,7 +49,7 @@ func (r *Router) parse(in endpoint.Incoming) (*parsed, bool) {
 		return nil, false
 	}
 	r.mu.Lock()
-	p := r.last[in.Link]
+	p, _ := r.last.get(in.Link)
 	r.mu.Unlock()
 	if p != nil && bytes.Equal(p.text, e.Body) {
 		return p, true
@@ -69,7 +68,7 @@ func (r *Router) parse(in endpoint.Incoming) (*parsed, bool) {
 	if in.Link != nil && p.hdr.Route == nil {
 		p.text = bytes.Clone(e.Body)
 		r.mu.Lock()
-		r.last[in.Link] = p
+		r.last.set(in.Link, p)
 		r.mu.Unlock()
 	}
 	return p, true
@@ -86,23 +85,23 @@ func (r *Router) learnFrom(h *header, src, last id.Peer) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := r.table[src]
-	if e == nil {
-		r.evict()
-		e = &entry{used: time.Now()}
-		r.table[src] = e
+	e := r.entry(src)
+	if !slices.Equal(e.hops, h.Rvs) {
+		e.hops = slices.Clone(h.Rvs)
 	}
-	e.hops, e.learned = slices.Clone(h.Rvs), time.Now()
-	if e.changed != nil {
-		close(e.changed)
-		e.changed = nil
-	}
+	e.news()
 }
 
-// forward passes a message on.
+// forward passes a message on, over a link that is open, or one to a known address
+// or hop. It never asks the group for a way: that would be a walk through all
+// rendezvous for each message that anybody sends here.
 func (r *Router) forward(in endpoint.Incoming, h header, src, dest id.Peer) {
-	if slices.Contains(h.Rvs, r.self) || len(h.Rvs) >= maxHops {
+	switch {
+	case slices.Contains(h.Rvs, r.self):
 		r.stats.loop.Add(1)
+		return
+	case len(h.Rvs) >= maxHops:
+		r.stats.tooFar.Add(1)
 		return
 	}
 	h.Rvs = append([]id.Peer{r.self}, h.Rvs...)
@@ -166,8 +165,7 @@ func (r *Router) pass(ctx context.Context, l endpoint.Link, msg *message.Message
 	h.Last = endpoint.PeerAddress(r.self, "", "")
 	if h.Route == nil {
 		r.mu.Lock()
-		if time.Since(r.told[l.Peer()]) > announceAgain {
-			r.told[l.Peer()] = time.Now()
+		if r.tell(l.Peer()) {
 			h.Route = r.cfg.Self()
 		}
 		r.mu.Unlock()
@@ -180,7 +178,7 @@ func (r *Router) pass(ctx context.Context, l endpoint.Link, msg *message.Message
 	out := msg.Clone()
 	out.Replace(message.XML(message.Platform, elemHeader, doc))
 	if err := r.ep.SendOn(ctx, l, r.hop(), out); err != nil {
-		r.stats.noRoute.Add(1)
+		r.stats.link.Add(1)
 		r.log.Debug("passing on failed", "to", l.Peer().Short(), "error", err)
 		return
 	}

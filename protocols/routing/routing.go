@@ -52,29 +52,25 @@ type Router struct {
 	asker  atomic.Pointer[asker]
 	stats  counters
 
+	own atomic.Pointer[ownRoute]
+
 	mu       sync.Mutex
-	table    map[id.Peer]*entry
-	failed   map[endpoint.Address]time.Time // addresses not to be dialled before
-	told     map[id.Peer]time.Time          // gateways that know our route, since
-	headers  map[headerKey][]byte
-	peers    map[string]id.Peer // by host part of a jxta:// address
-	last     map[endpoint.Link]*parsed
+	table    table
+	failed   small[endpoint.Address, time.Time] // addresses not to be dialled before
+	told     small[id.Peer, time.Time]          // gateways that know our route, since
+	sends    small[endpoint.Address, *prepared]
+	last     small[endpoint.Link, *parsed]
 	forwards int
 	closed   bool
 }
 
-// entry is what is known about the way to a peer.
-type entry struct {
-	addresses []endpoint.Address
-	hops      []id.Peer // empty for a peer to dial or linked
-	learned   time.Time
-	used      time.Time
-	changed   chan struct{} // closed when something new is learned; nil if nobody waits
-}
-
-type headerKey struct {
-	dst  endpoint.Address
-	hops string
+// prepared is what sending to the same address takes again and again. Router.mu
+// guards what is not written once.
+type prepared struct {
+	peer id.Peer   // written once
+	hops []id.Peer // on the way for which doc was printed
+	used bool      // a document was printed before; whoever sends twice sends more
+	doc  []byte    // the router document, or nil
 }
 
 // parsed remembers the last router document of a link and what it says.
@@ -92,11 +88,7 @@ func New(cfg Config) (*Router, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	r := &Router{
-		cfg: cfg, ep: cfg.Scope.Endpoint(), self: cfg.Scope.Peer(), log: cfg.Logger,
-		table: map[id.Peer]*entry{}, failed: map[endpoint.Address]time.Time{}, told: map[id.Peer]time.Time{},
-		headers: map[headerKey][]byte{}, peers: map[string]id.Peer{}, last: map[endpoint.Link]*parsed{},
-	}
+	r := &Router{cfg: cfg, ep: cfg.Scope.Endpoint(), self: cfg.Scope.Peer(), log: cfg.Logger}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	remove, err := cfg.Scope.Handle(service, "", r.receive)
 	if err != nil {
@@ -121,23 +113,6 @@ func (r *Router) Close() {
 	r.wg.Wait()
 }
 
-// Stats counts what a router did since it was made.
-type Stats struct {
-	Sent, Delivered, Forwarded uint64
-	DroppedMalformed           uint64 // no router document, or one that cannot be read
-	DroppedLoop                uint64 // our own message came back, or passed here before
-	DroppedNoRoute             uint64 // to be forwarded, but nobody knows where to
-	DroppedBusy                uint64 // to be forwarded, but too many are waiting
-}
-
-type counters struct{ sent, delivered, forwarded, malformed, loop, noRoute, busy atomic.Uint64 }
-
-// Stats returns the counters.
-func (r *Router) Stats() Stats {
-	c := &r.stats
-	return Stats{c.sent.Load(), c.delivered.Load(), c.forwarded.Load(), c.malformed.Load(), c.loop.Load(), c.noRoute.Load(), c.busy.Load()}
-}
-
 // Info describes the way to one peer.
 type Info struct {
 	Peer      id.Peer
@@ -152,7 +127,8 @@ type Info struct {
 func (r *Router) Routes() []Info {
 	all := map[id.Peer]*Info{}
 	r.mu.Lock()
-	for p, e := range r.table {
+	for e := r.table.newest; e != nil; e = e.older {
+		p := e.peer
 		all[p] = &Info{Peer: p, Addresses: slices.Clone(e.addresses), Hops: slices.Clone(e.hops), Age: time.Since(e.learned)}
 	}
 	r.mu.Unlock()
@@ -195,6 +171,7 @@ func (r *Router) Learn(route *advertisements.Route) {
 		}
 	}
 	if len(hops) > maxHops {
+		r.stats.refused.Add(1)
 		return
 	}
 	for _, h := range route.Hops {
@@ -209,24 +186,26 @@ func (r *Router) learn(p id.Peer, addresses []endpoint.Address, hops []id.Peer) 
 	addresses = r.usable(addresses)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := r.table[p]
-	if e == nil {
-		if len(addresses) == 0 && len(hops) == 0 {
-			return
-		}
-		r.evict()
-		e = &entry{used: time.Now()}
-		r.table[p] = e
+	if e := r.table.get(p); e == nil && len(addresses)+len(hops) == 0 {
+		return
 	}
-	e.learned = time.Now()
+	e := r.entry(p)
 	if len(addresses) > 0 {
 		e.addresses = addresses
 	}
 	e.hops = hops
-	if e.changed != nil {
-		close(e.changed)
-		e.changed = nil
+	e.news()
+}
+
+// entry returns the entry of a peer, a new one if there was none. r.mu is held.
+func (r *Router) entry(p id.Peer) *entry {
+	e := r.table.get(p)
+	if e == nil {
+		var evicted uint64
+		e, evicted = r.table.add(p)
+		r.stats.evicted.Add(evicted)
 	}
+	return e
 }
 
 // Hear takes a route to a peer from somebody who may not know or not say the
@@ -247,56 +226,42 @@ func (r *Router) hear(p id.Peer, addresses []endpoint.Address) bool {
 	addresses = r.usable(addresses)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := r.table[p]
-	if e == nil || len(e.addresses)+len(e.hops) == 0 {
+	e := r.table.get(p)
+	if e == nil || e.empty() {
 		return false
 	}
 	if len(e.addresses) == 0 {
 		return true // the way through others works, or it would be forgotten
 	}
 	for _, a := range addresses {
-		if len(e.addresses) < maxHeard && !slices.Contains(e.addresses, a) {
+		switch {
+		case slices.Contains(e.addresses, a):
+		case len(e.addresses) < maxHeard:
 			e.addresses = append(slices.Clip(e.addresses), a)
+		default:
+			r.stats.clipped.Add(1)
 		}
 	}
 	return true
 }
 
-// evict makes room for one more entry. r.mu is held.
-func (r *Router) evict() {
-	if len(r.table) < maxRoutes {
-		return
-	}
-	var oldest id.Peer
-	var when time.Time
-	for p, e := range r.table {
-		if time.Since(e.learned) > routeLife && time.Since(e.used) > routeLife && e.changed == nil {
-			delete(r.table, p)
-			continue
-		}
-		if e.changed == nil && (when.IsZero() || e.used.Before(when)) {
-			oldest, when = p, e.used
-		}
-	}
-	if len(r.table) >= maxRoutes {
-		delete(r.table, oldest)
-	}
-}
-
 // usable keeps the addresses that a transport here can dial and that are not
 // our own, those of a loopback interface only if we are reached there too.
 func (r *Router) usable(in []endpoint.Address) []endpoint.Address {
-	own := r.ep.Addresses()
-	local := slices.ContainsFunc(own, isLoopback)
-	if !local {
-		local = slices.ContainsFunc(r.ep.Links(), func(l endpoint.Link) bool { return loopbackIP(l.Origin()) })
+	if len(in) == 0 {
+		return nil
+	}
+	own := r.cfg.Self().Addresses
+	local := func() bool {
+		return slices.ContainsFunc(own, isLoopback) ||
+			slices.ContainsFunc(r.ep.Links(), func(l endpoint.Link) bool { return loopbackIP(l.Origin()) })
 	}
 	var out []endpoint.Address
 	for _, a := range in {
 		a = a.Base()
 		switch {
 		case !r.ep.Serves(a.Protocol), slices.Contains(own, a), slices.Contains(out, a):
-		case unspecified(a), isLoopback(a) && !local:
+		case unspecified(a), isLoopback(a) && !local():
 		default:
 			out = append(out, a)
 		}
@@ -308,8 +273,13 @@ func (r *Router) usable(in []endpoint.Address) []endpoint.Address {
 func (r *Router) Forget(p id.Peer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e := r.table[p]; e != nil && e.changed == nil {
-		delete(r.table, p)
+	e := r.table.get(p)
+	switch {
+	case e == nil:
+	case e.waiting > 0:
+		e.addresses, e.hops = nil, nil
+	default:
+		r.table.remove(e)
 	}
 }
 
@@ -318,16 +288,18 @@ func (r *Router) linkChanged(ev endpoint.LinkEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !ev.Up {
-		delete(r.last, ev.Link)
+		r.last.delete(ev.Link)
 		if ev.Last {
-			delete(r.told, p)
+			r.told.delete(p)
+			if e := r.table.get(p); e != nil {
+				r.table.use(e) // the peer was, as long as there was a link
+			}
 		}
 		return
 	}
-	delete(r.failed, ev.Link.Remote().Base())
-	if e := r.table[p]; e != nil && e.changed != nil {
-		close(e.changed)
-		e.changed = nil
+	r.failed.delete(ev.Link.Remote().Base())
+	if e := r.table.get(p); e != nil {
+		e.wake()
 	}
 }
 
@@ -335,51 +307,57 @@ func (r *Router) linkChanged(ev endpoint.LinkEvent) {
 // returns when the message is on its first hop, or says why it cannot be. ctx
 // bounds the search for a way, which also ends after a minute.
 func (r *Router) Send(ctx context.Context, dst endpoint.Address, msg *message.Message) error {
-	peer, ok := r.peerOf(dst)
-	if !ok {
-		return fmt.Errorf("routing: %s: %w", dst, endpoint.ErrAddress)
+	to, err := r.prepare(dst)
+	if err != nil {
+		r.stats.unsentNoRoute.Add(1)
+		return err
 	}
 	for attempt := 0; ; attempt++ {
-		l, hops, err := r.find(ctx, peer)
+		l, hops, err := r.find(ctx, to.peer, true)
 		if err != nil {
+			r.stats.unsentNoRoute.Add(1)
 			return err
 		}
-		err = r.sendVia(ctx, l, hops, dst, msg)
+		err = r.sendVia(ctx, l, hops, dst, to, msg)
 		if err == nil {
 			r.stats.sent.Add(1)
 			return nil
 		}
 		if !errors.Is(err, endpoint.ErrLinkClosed) || attempt >= 2 || ctx.Err() != nil {
-			return fmt.Errorf("routing: %s: %w", peer.Short(), err)
+			r.stats.unsentLink.Add(1)
+			return fmt.Errorf("routing: %s: %w", to.peer.Short(), err)
 		}
 		// The link broke under us and nothing of the message arrived: try the
 		// next way.
 	}
 }
 
-// peerOf is dst.Peer, remembered: a conversation names the same peer in every
-// message.
-func (r *Router) peerOf(dst endpoint.Address) (id.Peer, bool) {
+// prepare returns what is prepared for sending to an address.
+func (r *Router) prepare(dst endpoint.Address) (*prepared, error) {
 	r.mu.Lock()
-	p, ok := r.peers[dst.Host]
+	to, ok := r.sends.get(dst)
 	r.mu.Unlock()
 	if ok {
-		return p, true
+		return to, nil
 	}
-	if p, ok = dst.Peer(); !ok {
-		return p, false
+	p, ok := dst.Peer()
+	if !ok {
+		return nil, fmt.Errorf("routing: %s: %w", dst, endpoint.ErrAddress)
 	}
+	to = &prepared{peer: p}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.peers) >= maxHeaders {
-		clear(r.peers)
+	if r.sends.len() >= maxPrepared {
+		r.sends.clear()
 	}
-	r.peers[dst.Host] = p
-	return p, true
+	r.sends.set(dst, to)
+	return to, nil
 }
 
-func (r *Router) sendVia(ctx context.Context, l endpoint.Link, hops []id.Peer, dst endpoint.Address, msg *message.Message) error {
-	doc, err := r.headerFor(l.Peer(), hops, dst)
+func (r *Router) sendVia(
+	ctx context.Context, l endpoint.Link, hops []id.Peer, dst endpoint.Address, to *prepared, msg *message.Message,
+) error {
+	doc, err := r.headerFor(l.Peer(), hops, dst, to)
 	if err != nil {
 		return err
 	}
@@ -393,17 +371,15 @@ func (r *Router) hop() endpoint.Address {
 
 // headerFor prints the router document, or takes one printed before. The own
 // route goes along when the gateway may not know it.
-func (r *Router) headerFor(gateway id.Peer, hops []id.Peer, dst endpoint.Address) ([]byte, error) {
-	k := headerKey{dst: dst}
-	for _, h := range hops {
-		k.hops += h.Unique()
-	}
+func (r *Router) headerFor(gateway id.Peer, hops []id.Peer, dst endpoint.Address, to *prepared) ([]byte, error) {
 	r.mu.Lock()
-	tell := time.Since(r.told[gateway]) > announceAgain
-	if tell {
-		r.told[gateway] = time.Now()
+	tell := r.tell(gateway)
+	doc, keep := to.doc, to.used
+	if !slices.Equal(to.hops, hops) {
+		doc, keep = nil, false
+		to.hops, to.doc = hops, nil
 	}
-	doc := r.headers[k]
+	to.used = true
 	r.mu.Unlock()
 	if doc != nil && !tell {
 		return doc, nil
@@ -414,14 +390,26 @@ func (r *Router) headerFor(gateway id.Peer, hops []id.Peer, dst endpoint.Address
 		h.Route = r.cfg.Self()
 	}
 	doc, err := xmldoc.Marshal(&h)
-	if err != nil || tell {
+	if err != nil || tell || !keep {
 		return doc, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.headers) >= maxHeaders {
-		clear(r.headers)
+	if slices.Equal(to.hops, hops) {
+		to.doc = doc
 	}
-	r.headers[k] = doc
 	return doc, nil
+}
+
+// tell reports whether a gateway is to be told the own route now. r.mu is held.
+func (r *Router) tell(gateway id.Peer) bool {
+	now := time.Now()
+	if when, ok := r.told.get(gateway); ok && now.Sub(when) <= announceAgain {
+		return false
+	}
+	if r.told.len() >= maxRoutes {
+		r.told.clear()
+	}
+	r.told.set(gateway, now)
+	return true
 }

@@ -1,58 +1,76 @@
 // Package memory is a network in a box: any number of peers in one process,
-// with latency, loss of datagrams, partitions and a seeded source of chance.
+// with latency, loss, partitions, crashes and a seeded source of chance.
 //
 // It is a transport like any other, for tests, simulations and programs that
 // hold several peers. Time is that of package time, so inside a testing/synctest
-// bubble hours of network life take moments. A link at rest costs no goroutine.
+// bubble hours of network life take moments. A link at rest costs no goroutine
+// and a few hundred octets.
+//
+// Chance depends on the seed, on the names of the two hosts and on how many
+// messages went that way before, and on nothing else: what other hosts do at the
+// same time, or in which order goroutines run, changes no delay.
 package memory
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/juxta-p2p/juxta/core/endpoint"
 )
 
 // Protocol is the protocol of memory addresses: mem://name.
 const Protocol = "mem"
 
+// Retransmission is how much later than others a message arrives whose first
+// transmission was lost, besides one more latency; see [Config.LinkLoss]. It is
+// the least time for which TCP waits for an acknowledgement on Linux.
+const Retransmission = 200 * time.Millisecond
+
 // Config describes a network. The zero value is instant and loses nothing.
 type Config struct {
 	// Latency is the time a message takes one way.
 	Latency time.Duration
+
 	// Jitter is the most that is added to Latency by chance. Messages of one
 	// link stay in order.
 	Jitter time.Duration
+
+	// Spread is added to Jitter. A few microseconds are too little to matter for
+	// any protocol, but keep messages of different links from arriving at the
+	// same instant, when it would depend on the scheduler which comes first.
+	Spread time.Duration
+
 	// Loss is the share of broadcast datagrams that vanish per receiver, 0 to 1.
-	// Links lose nothing, as with TCP.
 	Loss float64
+
+	// LinkLoss is the share of messages on links whose first transmission is
+	// lost, 0 to 1. Links lose nothing, as with TCP: the message, and whatever
+	// follows it on that link, arrives [Retransmission] and one latency later.
+	LinkLoss float64
+
 	// Seed makes the choices repeatable.
 	Seed uint64
+
+	// Tap is called with each message that a link has taken, in either
+	// direction, by the goroutine that sends it, and must not wait. body must
+	// neither be changed nor kept. Nil costs nothing. Datagrams are not tapped.
+	Tap func(from, to string, body []byte)
 }
 
 // Network connects the transports made by it. Its methods are safe for
 // concurrent use.
 type Network struct {
-	cfg Config
+	cfg    Config
+	island atomic.Pointer[map[string]int] // 0 if absent; replaced, never changed; nil: no partition
 
-	mu     sync.Mutex
-	rng    *rand.Rand
-	hosts  map[string]*Transport // listening or broadcasting, by name
-	island map[string]int        // 0 if absent
+	mu       sync.RWMutex
+	hosts    map[string]*Transport   // listening or broadcasting, by name
+	segments map[string][]*Transport // hosts that hear broadcasts, in order of name
 }
 
 // New makes a network.
 func New(cfg Config) *Network {
-	return &Network{
-		cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x6a78)),
-		hosts: map[string]*Transport{}, island: map[string]int{},
-	}
+	return &Network{cfg: cfg, hosts: map[string]*Transport{}, segments: map[string][]*Transport{}}
 }
 
 // Partition puts the named hosts on an island of their own. Nothing crosses its
@@ -61,13 +79,17 @@ func New(cfg Config) *Network {
 // is not healed within [BreakAfter].
 func (n *Network) Partition(names ...string) {
 	n.mu.Lock()
-	next := 1
-	for _, i := range n.island {
-		next = max(next, i+1)
+	island, next := map[string]int{}, 1
+	if old := n.island.Load(); old != nil {
+		for name, i := range *old {
+			island[name] = i
+			next = max(next, i+1)
+		}
 	}
 	for _, name := range names {
-		n.island[strings.ToLower(name)] = next
+		island[strings.ToLower(name)] = next
 	}
+	n.island.Store(&island)
 	n.mu.Unlock()
 	n.newShore()
 }
@@ -76,19 +98,19 @@ func (n *Network) Partition(names ...string) {
 // stay broken.
 func (n *Network) Heal() {
 	n.mu.Lock()
-	clear(n.island)
+	n.island.Store(nil)
 	n.mu.Unlock()
 	n.newShore()
 }
 
 // newShore tells every link that the islands have changed.
 func (n *Network) newShore() {
-	n.mu.Lock()
+	n.mu.RLock()
 	hosts := make([]*Transport, 0, len(n.hosts))
 	for _, t := range n.hosts {
 		hosts = append(hosts, t)
 	}
-	n.mu.Unlock()
+	n.mu.RUnlock()
 	for _, t := range hosts {
 		for _, l := range t.openLinks() {
 			l.ashore()
@@ -96,256 +118,31 @@ func (n *Network) newShore() {
 	}
 }
 
+// connected reports whether no partition runs between two hosts.
 func (n *Network) connected(a, b string) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.island[a] == n.island[b]
+	island := n.island.Load()
+	return island == nil || (*island)[a] == (*island)[b]
 }
 
-func (n *Network) delay() time.Duration {
-	if n.cfg.Jitter <= 0 {
-		return n.cfg.Latency
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.cfg.Latency + time.Duration(n.rng.Int64N(int64(n.cfg.Jitter)))
-}
-
-func (n *Network) lost() bool {
-	if n.cfg.Loss <= 0 {
+// Crash takes the host off the network at once, as when its process is killed:
+// its links are closed, which its own endpoint is told as of any broken link, and
+// the others find out one latency later; nothing more is sent, it cannot be
+// dialled and cannot dial. What it sent before still arrives. The name is free
+// again. The peer that used the host goes on without a network until it is
+// closed. Crash reports whether there was such a host.
+func (n *Network) Crash(name string) bool {
+	n.mu.RLock()
+	t := n.hosts[strings.ToLower(name)]
+	n.mu.RUnlock()
+	if t == nil {
 		return false
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.rng.Float64() < n.cfg.Loss
+	t.shut()
+	return true
 }
 
-// TransportConfig describes one host of a network.
-type TransportConfig struct {
-	// Name is the host part of its address, mem://Name. Required, unique in
-	// the network; case does not count, as in every address.
-	Name string
-	// Deaf hosts cannot be dialled, only dial, as behind NAT.
-	Deaf bool
-	// Segment is the neighbourhood that broadcasts reach; empty means none.
-	Segment string
-}
-
-// Transport makes the transport of one host. It joins the network when the
-// endpoint starts it.
-func (n *Network) Transport(cfg TransportConfig) *Transport {
-	cfg.Name = strings.ToLower(cfg.Name)
-	return &Transport{net: n, name: cfg.Name, cfg: cfg, links: map[*link]struct{}{}, closing: make(chan struct{})}
-}
-
-// Transport is one host's way into a [Network]. It implements
-// [endpoint.Broadcaster].
-type Transport struct {
-	net  *Network
-	name string
-	cfg  TransportConfig
-	host endpoint.Host
-	wg   sync.WaitGroup
-
-	mu      sync.Mutex
-	links   map[*link]struct{}
-	closed  bool
-	closing chan struct{}
-}
-
-var _ endpoint.Broadcaster = (*Transport)(nil)
-
-// Errors of this transport, as causes of a *endpoint.DialError.
-var (
-	errNoHost    = errors.New("no host of this name listens")
-	errTaken     = errors.New("the name is taken")
-	errNoSegment = errors.New("the host is in no segment")
-)
-
-// Protocol implements [endpoint.Transport].
-func (t *Transport) Protocol() string { return Protocol }
-
-// Start implements [endpoint.Transport]. It fails when the name is taken.
-func (t *Transport) Start(h endpoint.Host) error {
-	t.net.mu.Lock()
-	defer t.net.mu.Unlock()
-	if t.net.hosts[t.name] != nil {
-		return fmt.Errorf("memory: %s: %w", t.address(), errTaken)
-	}
-	t.host = h
-	t.net.hosts[t.name] = t
-	return nil
-}
-
-func (t *Transport) address() endpoint.Address {
-	return endpoint.Address{Protocol: Protocol, Host: t.name}
-}
-
-// Addresses implements [endpoint.Transport].
-func (t *Transport) Addresses() []endpoint.Address {
-	if t.cfg.Deaf {
-		return nil
-	}
-	return []endpoint.Address{t.address()}
-}
-
-// Group implements [endpoint.Broadcaster].
-func (t *Transport) Group() endpoint.Address {
-	return endpoint.Address{Protocol: "mcast", Host: "segment-" + t.cfg.Segment}
-}
-
-// Dial implements [endpoint.Transport].
-func (t *Transport) Dial(ctx context.Context, addr endpoint.Address) (endpoint.Link, error) {
-	fail := func(p endpoint.Phase, err error) (endpoint.Link, error) {
-		return nil, &endpoint.DialError{Addr: addr, Phase: p, Err: err}
-	}
-	if addr.Protocol != Protocol {
-		return fail(endpoint.PhaseAddress, endpoint.ErrNoTransport)
-	}
-	if err := t.pause(ctx, 2*t.net.delay()); err != nil {
-		return fail(endpoint.PhaseConnect, err)
-	}
-	if !t.net.connected(t.name, addr.Host) { // a black hole
-		select {
-		case <-ctx.Done():
-			return fail(endpoint.PhaseConnect, context.Cause(ctx))
-		case <-t.closing:
-			return fail(endpoint.PhaseConnect, endpoint.ErrClosed)
-		}
-	}
-	t.net.mu.Lock()
-	other := t.net.hosts[addr.Host]
-	t.net.mu.Unlock()
-	if other == nil || other.cfg.Deaf {
-		return fail(endpoint.PhaseConnect, errNoHost)
-	}
-	a := newLink(t, addr.Base(), true)
-	b := newLink(other, endpoint.Address{Protocol: Protocol, Host: t.name}, false)
-	a.peer, b.peer = b, a
-	if err := other.open(b); err != nil {
-		return fail(endpoint.PhasePolicy, err)
-	}
-	if err := t.open(a); err != nil {
-		_ = b.Close()
-		return fail(endpoint.PhasePolicy, err)
-	}
-	a.ashore() // a partition may have come between
-	b.ashore()
-	return a, nil
-}
-
-// pause waits, but not longer than ctx and the transport live.
-func (t *Transport) pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-t.closing:
-		return endpoint.ErrClosed
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	default:
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-t.closing:
-		return endpoint.ErrClosed
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// open registers the link and tells the host, before anything is delivered.
-func (t *Transport) open(l *link) error {
-	t.mu.Lock()
-	if t.closed {
-		t.mu.Unlock()
-		return endpoint.ErrClosed
-	}
-	t.links[l] = struct{}{}
-	t.wg.Add(1) // until the link is finished
-	t.mu.Unlock()
-	if err := t.host.Opened(l); err != nil {
-		t.drop(l)
-		return err
-	}
-	l.start()
-	return nil
-}
-
-func (t *Transport) drop(l *link) {
-	t.mu.Lock()
-	delete(t.links, l)
-	t.mu.Unlock()
-	t.wg.Done()
-}
-
-func (t *Transport) openLinks() []*link {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	all := make([]*link, 0, len(t.links))
-	for l := range t.links {
-		all = append(all, l)
-	}
-	return all
-}
-
-// Broadcast implements [endpoint.Broadcaster].
-func (t *Transport) Broadcast(_ context.Context, body []byte) error {
-	select {
-	case <-t.closing:
-		return fmt.Errorf("memory: broadcast: %w", endpoint.ErrClosed)
-	default:
-	}
-	if t.cfg.Segment == "" {
-		return fmt.Errorf("memory: broadcast: %w", errNoSegment)
-	}
-	t.net.mu.Lock()
-	var to []*Transport
-	for _, o := range t.net.hosts {
-		if o != t && o.cfg.Segment == t.cfg.Segment && t.net.island[o.name] == t.net.island[t.name] {
-			to = append(to, o)
-		}
-	}
-	t.net.mu.Unlock()
-	slices.SortFunc(to, func(a, b *Transport) int { return strings.Compare(a.name, b.name) })
-	for _, o := range to {
-		if !t.net.lost() {
-			o.datagram(slices.Clone(body), t.net.delay())
-		}
-	}
-	return nil
-}
-
-func (t *Transport) datagram(body []byte, after time.Duration) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed {
-		return
-	}
-	t.wg.Go(func() {
-		if t.pause(context.Background(), after) == nil {
-			_ = t.host.Receive(nil, body)
-		}
-	})
-}
-
-// Close implements [endpoint.Transport].
-func (t *Transport) Close() error {
-	t.mu.Lock()
-	if !t.closed {
-		t.closed = true
-		close(t.closing)
-	}
-	t.mu.Unlock()
-	t.net.mu.Lock()
-	if t.net.hosts[t.name] == t {
-		delete(t.net.hosts, t.name)
-	}
-	t.net.mu.Unlock()
-	for _, l := range t.openLinks() {
-		_ = l.Close()
-	}
-	t.wg.Wait()
-	return nil
+func (n *Network) host(name string) *Transport {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.hosts[name]
 }

@@ -104,22 +104,34 @@ func New(cfg Config) *Transport {
 	return t
 }
 
-// Stats counts what a transport did since it was made.
+// Stats counts what a transport did since it was made. What the system drops
+// because its buffer is full while a handler runs, it does not tell.
 type Stats struct {
-	Sent      uint64 // datagrams handed to the system, one for each interface
-	Received  uint64 // messages delivered
-	Malformed uint64 // datagrams that held no message
-	Foreign   uint64 // datagrams to another group, or from outside the local networks
-	Limited   uint64 // datagrams dropped by a rate limit
+	Sent       uint64 // datagrams handed to the system, one for each interface
+	Received   uint64 // messages delivered
+	Foreign    uint64 // datagrams to another group, or from outside the local networks: not for this transport
+	Interfaces int    // those the group is joined on at present
+
+	UnsentTooLarge uint64 // messages that do not fit a datagram
+	Unsent         uint64 // messages that went out on no interface, and datagrams that one of several did not take
+
+	DroppedMalformed uint64 // datagrams that held no message
+	DroppedOverRate  uint64 // datagrams above the rate of their source, or of all
+	DroppedSources   uint64 // datagrams of sources for which there was no room in the table of rates
+	FailedReads      uint64 // errors of the system; some datagram may be gone
 }
 
-type counters struct{ sent, received, malformed, foreign, limited atomic.Uint64 }
+type counters struct {
+	sent, received, foreign, tooLarge, unsent, malformed, overRate, sources, reads atomic.Uint64
+}
 
 // Stats returns the counters.
 func (t *Transport) Stats() Stats {
+	c := &t.stats
 	return Stats{
-		Sent: t.stats.sent.Load(), Received: t.stats.received.Load(), Malformed: t.stats.malformed.Load(),
-		Foreign: t.stats.foreign.Load(), Limited: t.stats.limited.Load(),
+		Sent: c.sent.Load(), Received: c.received.Load(), Foreign: c.foreign.Load(), Interfaces: len(*t.members.Load()),
+		UnsentTooLarge: c.tooLarge.Load(), Unsent: c.unsent.Load(), DroppedMalformed: c.malformed.Load(),
+		DroppedOverRate: c.overRate.Load(), DroppedSources: c.sources.Load(), FailedReads: c.reads.Load(),
 	}
 }
 
@@ -171,36 +183,44 @@ func (t *Transport) Start(h endpoint.Host) error {
 // [ErrNoInterface] or [endpoint.ErrClosed], or is that of the system.
 func (t *Transport) Broadcast(ctx context.Context, body []byte) error {
 	if err := ctx.Err(); err != nil {
+		t.stats.unsent.Add(1)
 		return fmt.Errorf("multicast: %w", err)
 	}
 	if n := overhead + len(body); n > t.cfg.MaxDatagram {
+		t.stats.tooLarge.Add(1)
 		return fmt.Errorf("multicast: %w: %d octets, the limit is %d", ErrTooLarge, n, t.cfg.MaxDatagram)
 	}
 	t.mu.Lock()
 	c := t.conn
 	t.mu.Unlock()
 	if c == nil {
+		t.stats.unsent.Add(1)
 		return fmt.Errorf("multicast: %w", endpoint.ErrClosed)
 	}
 	bp := datagrams.Get().(*[]byte)
 	defer datagrams.Put(bp)
 	*bp = appendDatagram((*bp)[:0], body)
 	first := ErrNoInterface
-	done := false
+	done, failed := false, uint64(0)
 	for _, m := range *t.members.Load() {
 		if err := c.send(*bp, m); err == nil {
 			done = true
 			t.stats.sent.Add(1)
-		} else if errors.Is(first, ErrNoInterface) {
-			first = err
+		} else {
+			failed++
+			if errors.Is(first, ErrNoInterface) {
+				first = err
+			}
 		}
 		if c.plain {
 			break // all leave by the same interface
 		}
 	}
 	if done {
+		t.stats.unsent.Add(failed)
 		return nil
 	}
+	t.stats.unsent.Add(1)
 	return fmt.Errorf("multicast: %w", first)
 }
 
@@ -231,6 +251,7 @@ func (t *Transport) read(c *conn) {
 			return
 		}
 		if err != nil {
+			t.stats.reads.Add(1)
 			t.host.Logger.Debug("multicast read failed", "err", err)
 			select {
 			case <-t.ctx.Done():
@@ -243,8 +264,7 @@ func (t *Transport) read(c *conn) {
 			t.stats.foreign.Add(1)
 			continue
 		}
-		if now := time.Now(); !t.limit.allow(from.ip, now) {
-			t.stats.limited.Add(1)
+		if now := time.Now(); !t.admit(from, now) {
 			if now.Sub(warned) > warnInterval {
 				warned = now
 				t.host.Logger.Warn("too many multicast datagrams, some are dropped", "from", from.ip)
@@ -262,6 +282,19 @@ func (t *Transport) read(c *conn) {
 		}
 		t.stats.received.Add(1)
 	}
+}
+
+// admit applies the rate limits.
+func (t *Transport) admit(from origin, now time.Time) bool {
+	switch t.limit.allow(from.ip, now) {
+	case overRate:
+		t.stats.overRate.Add(1)
+		return false
+	case tooMany:
+		t.stats.sources.Add(1)
+		return false
+	}
+	return true
 }
 
 // rejoin follows the interfaces as they come and go.

@@ -122,7 +122,7 @@ func TestLimiter(t *testing.T) {
 	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	count := func(l *limiter, ip netip.Addr, n int, at time.Time) (ok int) {
 		for range n {
-			if l.allow(ip, at) {
+			if l.allow(ip, at) == allowed {
 				ok++
 			}
 		}
@@ -152,19 +152,54 @@ func TestLimiterForgets(t *testing.T) {
 	ip := netip.MustParseAddr("10.0.0.0")
 	next := func() netip.Addr { ip = ip.Next(); return ip }
 	for range maxSources {
-		if !l.allow(next(), now) {
+		if l.allow(next(), now) != allowed {
 			t.Fatal("refused below the limit")
 		}
 	}
-	if l.allow(next(), now) {
+	if l.allow(next(), now) != tooMany {
 		t.Fatal("the table of sources has no limit")
 	}
 	now = now.Add(time.Second)
-	if !l.allow(next(), now) {
+	if l.allow(next(), now) != allowed {
 		t.Fatal("silent sources are not forgotten")
 	}
 	if len(l.sources) != 1 {
 		t.Fatalf("%d sources are kept", len(l.sources))
+	}
+}
+
+// TestWhatIsLostIsCounted: each reason has its counter, and raises no other.
+func TestWhatIsLostIsCounted(t *testing.T) {
+	tr := New(Config{SourceRate: 1})
+	now := time.Unix(1e9, 0)
+	ip := netip.MustParseAddr("10.0.0.0")
+	for _, c := range []struct {
+		what string
+		do   func()
+		want Stats // what it adds
+	}{
+		{"too large", func() { _ = tr.Broadcast(t.Context(), make([]byte, defaultMaxDatagram)) }, Stats{UnsentTooLarge: 1}},
+		{"closed", func() { _ = tr.Broadcast(t.Context(), []byte("x")) }, Stats{Unsent: 1}},
+		{"too much of a source", func() { tr.admit(origin{ip: ip}, now); tr.admit(origin{ip: ip}, now) }, Stats{DroppedOverRate: 1}},
+		{"too many sources", func() {
+			for range maxSources {
+				ip = ip.Next()
+				now = now.Add(time.Millisecond / 2)
+				tr.limit.total = 1e9
+				tr.admit(origin{ip: ip}, now)
+			}
+		}, Stats{DroppedSources: 1}},
+	} {
+		before := tr.Stats()
+		c.do()
+		after := tr.Stats()
+		after.UnsentTooLarge -= before.UnsentTooLarge
+		after.Unsent -= before.Unsent
+		after.DroppedOverRate -= before.DroppedOverRate
+		after.DroppedSources -= before.DroppedSources
+		if after != c.want {
+			t.Errorf("%s: %+v, want %+v", c.what, after, c.want)
+		}
 	}
 }
 

@@ -219,7 +219,7 @@ func TestBroadcastOnLoopback(t *testing.T) {
 		rb.want(t, body)
 		ra.want(t, body) // one's own come back too; the endpoint knows them
 	}
-	if s := a.Stats(); s.Sent != 3 || s.Received != 3 || s.Malformed+s.Foreign+s.Limited != 0 {
+	if s := a.Stats(); s.Sent != 3 || s.Received != 3 || s.DroppedMalformed+s.Foreign+s.DroppedOverRate+s.Unsent+s.FailedReads != 0 || s.Interfaces != 1 {
 		t.Errorf("%+v", s)
 	}
 	if err := a.Close(); err != nil {
@@ -286,7 +286,7 @@ func TestReceiveOnLoopback(t *testing.T) {
 	for _, b := range garbage {
 		write(t, c, b)
 	}
-	eventually(t, "malformed datagrams are counted", func() bool { return tr.Stats().Malformed == uint64(len(garbage)) })
+	eventually(t, "malformed datagrams are counted", func() bool { return tr.Stats().DroppedMalformed == uint64(len(garbage)) })
 
 	// The system hands over the datagrams of every group that anybody on the
 	// machine has joined.
@@ -320,7 +320,7 @@ func TestFloodOnLoopback(t *testing.T) {
 	}
 	eventually(t, "every datagram is accounted for", func() bool {
 		s := tr.Stats()
-		return s.Received+s.Limited == flood
+		return s.Received+s.DroppedOverRate == flood
 	})
 	most := 10 + int(10*time.Since(began).Seconds()) + 1
 	if got := len(r); got < 10 || got > most {

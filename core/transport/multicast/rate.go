@@ -24,18 +24,30 @@ func newLimiter(perSource, total int) limiter {
 	return limiter{perSource: float64(perSource), total: float64(total), sources: map[netip.Addr]*bucket{}}
 }
 
+// verdict says whether a datagram may be looked at.
+type verdict uint8
+
+const (
+	allowed  verdict = iota
+	overRate         // its source, or all together, send too much
+	tooMany          // there are too many sources to know the rate of this one
+)
+
 // allow reports whether a datagram from ip may be looked at. One source above
 // its rate does not use up that of all.
-func (l *limiter) allow(ip netip.Addr, now time.Time) bool {
+func (l *limiter) allow(ip netip.Addr, now time.Time) verdict {
 	b := l.sources[ip]
 	if b == nil {
 		if len(l.sources) >= maxSources && !l.sweep(now) {
-			return false
+			return tooMany
 		}
 		b = &bucket{}
 		l.sources[ip] = b
 	}
-	return b.take(now, l.perSource) && l.all.take(now, l.total)
+	if b.take(now, l.perSource) && l.all.take(now, l.total) {
+		return allowed
+	}
+	return overRate
 }
 
 // sweep forgets the sources that were silent for a second, whose buckets are

@@ -294,6 +294,9 @@ func TestHandshakeLimits(t *testing.T) {
 		next(t, h.opened)
 		all[2].endsAfter(start, 10*time.Second)
 		synctest.Wait()
+		if s := h.t.Stats(); s.RefusedHost != 1 || s.RefusedStrangers != 2 || s.Links != 1 {
+			t.Errorf("stats %+v", s)
+		}
 		h.t.mu.Lock()
 		defer h.t.mu.Unlock()
 		if len(h.t.waiting) != 0 || len(h.t.perHost) != 1 {
@@ -339,6 +342,9 @@ func TestPerHostLimit(t *testing.T) {
 		}
 		if len(h.opened) != 2*defaultMaxPerHost+3 {
 			t.Error("this machine was limited")
+		}
+		if s := h.t.Stats(); s.RefusedHost != 1 || s.Links != 2*defaultMaxPerHost+2 { // one has ended
+			t.Errorf("stats %+v", s)
 		}
 	})
 }

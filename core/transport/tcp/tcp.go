@@ -96,19 +96,28 @@ func New(cfg Config) *Transport {
 
 // Stats counts what a transport did since it was made.
 type Stats struct {
-	Accepted, Refused uint64 // connections taken; turned away by a limit
-	BadWelcome        uint64 // connections whose first line was no welcome
-	BadFrame          uint64 // links closed because framing was lost or a message malformed
-	LostOnClose       uint64 // messages queued on a link when it broke
+	Accepted uint64 // connections taken
+	Links    int    // open at present
+
+	RefusedHost      uint64 // connections turned away because their IP address had too many
+	RefusedStrangers uint64 // connections ended without a welcome because too many others waited, too
+	FailedAccepts    uint64 // connections that the system did not hand over, for lack of descriptors
+	BadWelcome       uint64 // connections whose first line was no welcome, or did not come
+	BadFrame         uint64 // links closed because framing was lost or a message malformed
+	LostOnClose      uint64 // messages queued on a link when it broke
 }
 
-type counters struct{ accepted, refused, badWelcome, badFrame, lost atomic.Uint64 }
+type counters struct{ accepted, host, strangers, accepts, badWelcome, badFrame, lost atomic.Uint64 }
 
 // Stats returns the counters.
 func (t *Transport) Stats() Stats {
+	t.mu.Lock()
+	links := len(t.links)
+	t.mu.Unlock()
+	c := &t.stats
 	return Stats{
-		Accepted: t.stats.accepted.Load(), Refused: t.stats.refused.Load(), BadWelcome: t.stats.badWelcome.Load(),
-		BadFrame: t.stats.badFrame.Load(), LostOnClose: t.stats.lost.Load(),
+		Accepted: c.accepted.Load(), Links: links, RefusedHost: c.host.Load(), RefusedStrangers: c.strangers.Load(),
+		FailedAccepts: c.accepts.Load(), BadWelcome: c.badWelcome.Load(), BadFrame: c.badFrame.Load(), LostOnClose: c.lost.Load(),
 	}
 }
 
@@ -203,6 +212,7 @@ func (t *Transport) accept(ln net.Listener) {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
+			t.stats.accepts.Add(1)
 			t.host.Logger.Warn("accepting failed", "error", err)
 			if t.pause(t.ctx, acceptRetry) != nil {
 				return
@@ -210,7 +220,6 @@ func (t *Transport) accept(ln net.Listener) {
 			continue
 		}
 		if !t.admit(c) {
-			t.stats.refused.Add(1)
 			_ = c.Close()
 			continue
 		}
@@ -223,13 +232,17 @@ func (t *Transport) admit(c net.Conn) bool {
 	ip := origin(c)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed || !t.trusted(ip) && (t.perHost[ip] >= t.cfg.MaxPerHost || t.handshakesOf(ip) >= maxHandshakesPerHost) {
+	if t.closed {
+		return false
+	}
+	if !t.trusted(ip) && (t.perHost[ip] >= t.cfg.MaxPerHost || t.handshakesOf(ip) >= maxHandshakesPerHost) {
+		t.stats.host.Add(1)
 		return false
 	}
 	if len(t.waiting) >= maxHandshakes {
 		_ = t.waiting[0].c.Close() // its handshake ends with an error
 		t.waiting = slices.Delete(t.waiting, 0, 1)
-		t.stats.refused.Add(1)
+		t.stats.strangers.Add(1)
 	}
 	t.waiting = append(t.waiting, stranger{c, ip})
 	t.perHost[ip]++

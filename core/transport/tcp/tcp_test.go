@@ -121,7 +121,7 @@ func TestStats(t *testing.T) {
 	r := connect(t, h)
 	r.write([]byte("what?"))
 	r.ended()
-	if s := h.t.Stats(); s.Accepted != 2 || s.BadWelcome != 1 || s.Refused != 0 || s.BadFrame != 0 {
+	if s := h.t.Stats(); s.Accepted != 2 || s.BadWelcome != 1 || s.RefusedHost+s.RefusedStrangers+s.FailedAccepts != 0 || s.Links != 1 || s.BadFrame != 0 {
 		t.Errorf("stats %+v", s)
 	}
 }

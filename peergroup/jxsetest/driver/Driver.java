@@ -157,6 +157,8 @@ import net.jxta.util.JxtaServerPipe;
  *         [creator=] [specuri=] [version=] [code=] [uri=] [provider=] [msid=] [pipexml=]
  *         [local=true] [remote=false] [peer=] [lifetime=] [expiration=]      -> advid, xml, kind
  *                          makes an advertisement; local=false remote=false only makes it. peer: remote publish to it
+ * publishmany count= [name=many] [pipetype=JxtaUnicast]    so many pipes, named name-1, name-2 ..., into the local cache
+ *                          as fast as it goes -> count, ms
  * publishxml xml= [local=true] [remote=false] [peer=] [lifetime=] [expiration=]      -> advid, xml, kind
  * parse xml=               what the Java classes make of a document -> class, advtype, advid, xml (printed again)
  * search kind=peer|group|adv [attr= value=] [threshold=10] [peer=] [want=0] [timeout=10000] [repeat=0]
@@ -328,6 +330,7 @@ public final class Driver {
             case "ping": ping(a, answer); break;
             case "route": route(a, answer); break;
             case "publish": publish(a, makeAdvertisement(a), answer); break;
+            case "publishmany": publishMany(a, answer); break;
             case "publishxml": publish(a, parse(a.need("xml")), answer); break;
             case "parse": parseOnly(a, answer); break;
             case "search": search(a, answer); break;
@@ -852,6 +855,22 @@ public final class Driver {
         answer.put("advid", String.valueOf(adv.getID()));
         answer.put("xml", xml(adv));
         answer.put("kind", adv instanceof PeerAdvertisement ? "peer" : adv instanceof PeerGroupAdvertisement ? "group" : "adv");
+    }
+
+    private void publishMany(Args a, Map<String, Object> answer) throws Exception {
+        long begin = System.currentTimeMillis();
+        PeerGroup group = group(a);
+        String name = a.text("name", "many");
+        long count = a.number("count", 0);
+        for (long i = 1; i <= count; i++) {
+            PipeAdvertisement adv = make(PipeAdvertisement.getAdvertisementType());
+            adv.setPipeID(IDFactory.newPipeID(group.getPeerGroupID()));
+            adv.setType(a.text("pipetype", PipeService.UnicastType));
+            adv.setName(name + "-" + i);
+            group.getDiscoveryService().publish(adv);
+        }
+        answer.put("count", count);
+        answer.put("ms", System.currentTimeMillis() - begin);
     }
 
     private void parseOnly(Args a, Map<String, Object> answer) throws Exception {

@@ -23,6 +23,15 @@ func (b *bucket) take(now time.Time, rate, burst float64) bool {
 	return true
 }
 
+// wait returns how long until take will find one.
+func (b *bucket) wait(now time.Time, rate, burst float64) time.Duration {
+	spent := max(b.spent-now.Sub(b.at).Seconds()*rate, 0)
+	if spent+1 <= burst {
+		return 0
+	}
+	return time.Duration((spent+1-burst)/rate*float64(time.Second)) + time.Microsecond
+}
+
 // neighbour is what one peer may cause.
 type neighbour struct {
 	messages, told bucket

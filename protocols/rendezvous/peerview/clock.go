@@ -53,7 +53,8 @@ func (v *View) stir(at time.Time) {
 	}
 }
 
-// nextLook returns when something is due.
+// nextLook probes those who wait for it, as far as may be, and returns when
+// something is due.
 func (v *View) nextLook() time.Time {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -61,10 +62,11 @@ func (v *View) nextLook() time.Time {
 	if v.watchAt.Before(next) {
 		next = v.watchAt
 	}
-	for _, m := range v.order {
-		if m.due.Before(next) {
-			next = m.due
-		}
+	if len(v.agenda) > 0 && v.agenda[0].at.Before(next) {
+		next = v.agenda[0].at
+	}
+	if call := v.callNext(time.Now()); !call.IsZero() && call.Before(next) {
+		next = call
 	}
 	v.next = next
 	return next
@@ -86,13 +88,7 @@ func (v *View) look(now time.Time) bool {
 			}
 		}
 	}
-	var due []*member
-	for _, m := range v.order {
-		if !now.Before(m.due) {
-			due = append(due, m)
-		}
-	}
-	for _, m := range due {
+	for m := v.ripe(now); m != nil; m = v.ripe(now) {
 		if !m.asked.IsZero() && !m.queued {
 			if m.silent++; m.silent >= maxTries {
 				v.fail(m, "does not answer", now)
@@ -106,13 +102,13 @@ func (v *View) look(now time.Time) bool {
 
 // probe asks a member to answer. v.mu is held.
 func (v *View) probe(m *member, now time.Time) {
-	m.due = now.Add(answerTime)
-	v.stir(m.due)
+	v.schedule(m, now.Add(answerTime))
 	if m.queued {
 		return
 	}
 	m.asked = now
-	m.queued = v.enqueue(job{kind: probing, to: m.peer, route: m.adv.Route, spoke: m.spoke, member: m})
+	m.queued = v.enqueue(job{kind: probing, to: m.peer, route: m.adv.Route, spoke: m.spoke, member: m, asks: m.asks})
+	m.asks = false
 	if !m.queued {
 		m.asked = time.Time{}
 	}
@@ -250,6 +246,7 @@ func (v *View) probeNext(now time.Time) {
 	m := v.order[i%len(v.order)]
 	v.turn = m.peer
 	if m.asked.IsZero() {
+		m.asks = true
 		v.probe(m, now)
 	}
 }

@@ -123,11 +123,17 @@ const (
 
 	// referralRate and referralBurst bound the probes that others cause by
 	// telling of peers, and tellerRate and tellerBurst those that one of them
-	// causes: a new member is told of 16 others by each one it meets.
+	// causes: a new member is told of 16 others by each one it meets. What goes
+	// beyond the former waits, up to maxLine peers. The view asks to be told of more
+	// while fewer than enough wait or were probed within replyTime and have not
+	// answered.
 	referralRate  = 20
 	referralBurst = 64
 	tellerRate    = 4
 	tellerBurst   = 32
+	maxLine       = 512
+	enough        = 16
+	replyTime     = 2 * time.Second
 
 	// targetPause is how long a peer that others told of is left alone after a
 	// probe, however often they tell, edgePause after it said that it is an edge,

@@ -1,7 +1,6 @@
 package peerview
 
 import (
-	"encoding/binary"
 	"slices"
 	"time"
 
@@ -12,22 +11,27 @@ import (
 
 // member is what the view keeps about one. View.mu guards it.
 type member struct {
-	peer    id.Peer
-	adv     *advertisements.Rendezvous // replaced, never changed
-	doc     uint64                     // hash of adv as it came
-	origin  string                     // network origin that it takes a place of, or ""
-	print   uint32
-	juxta   bool   // it tells what it knows, as JXSE does not
-	silent  uint8  // probes without answer
-	queued  bool   // a probe is waiting to be sent or under way
-	spoke   uint64 // messages from itself
-	heard   time.Time
-	asked   time.Time // when it was probed; zero once it has answered
-	due     time.Time // when to probe it, or to miss the answer
-	met     time.Time // when Config.Met last had adv
-	learned time.Time // when Config.Learn last had its route
-	chased  time.Time // when it was last asked for what it knows
-	hinted  time.Time // when somebody last said that it is gone
+	peer     id.Peer
+	adv      *advertisements.Rendezvous // replaced, never changed
+	doc      uint64                     // hash of adv as it came
+	origin   string                     // network origin that it takes a place of, or ""
+	print    uint32
+	juxta    bool   // it tells what it knows, as JXSE does not
+	silent   uint8  // probes without answer
+	queued   bool   // a probe is waiting to be sent or under way
+	asks     bool   // the next probe asks for referrals in any case
+	spoke    uint64 // messages from itself
+	heard    time.Time
+	asked    time.Time // when it was probed; zero once it has answered
+	due      time.Time // when to probe it, or to miss the answer
+	at       time.Time // its place on the agenda, no later than due
+	place    int       // the same as an index
+	compared uint64    // hash of what it knew when that was the same as here
+	version  uint64    // of the view then
+	met      time.Time // when Config.Met last had adv
+	learned  time.Time // when Config.Learn last had its route
+	chased   time.Time // when it was last asked for what it knows
+	hinted   time.Time // when somebody last said that it is gone
 }
 
 // lost is a peer that was a member and did not say goodbye.
@@ -81,7 +85,7 @@ func (v *View) tellOne(t tiding) {
 		v.cfg.Met(t.adv)
 	}
 	if t.ev.Kind != 0 {
-		v.log.Info("view", "peer", t.ev.Peer.Short(), "change", t.ev.Kind.String(), "why", t.ev.Why)
+		v.log.Debug("view", "peer", t.ev.Peer.Short(), "change", t.ev.Kind.String(), "why", t.ev.Why)
 		v.events.Publish(t.ev)
 	}
 }
@@ -103,17 +107,18 @@ func (v *View) letIn(adv *advertisements.Rendezvous, doc uint64, l endpoint.Link
 		m = &member{peer: adv.Peer, print: fingerprint(adv.Peer), origin: origin}
 		v.insert(m, now)
 	}
-	renewed := m.adv == nil || m.doc != doc
-	if renewed {
-		if v.docs[m.doc] == m {
-			delete(v.docs, m.doc)
+	renewed := fresh
+	if fresh || m.doc != doc {
+		v.forgetDoc(m.doc, m.adv)
+		if renewed = fresh || !same(m.adv, adv); renewed {
+			adv.Group, adv.Service = v.group, v.service // the same strings for all
+			m.adv = adv
 		}
-		adv.Group, adv.Service = v.group, v.service // the same strings for all
-		m.adv, m.doc = adv, doc
-		v.docs[doc] = m
+		m.doc = doc
+		v.docs[doc] = m.adv
 	}
 	m.heard, m.asked, m.silent = now, time.Time{}, 0
-	m.due = now.Add(v.jitter(refresh))
+	v.schedule(m, now.Add(v.jitter(refresh)))
 	m.spoke++
 	if renewed || now.Sub(m.met) >= metAgain {
 		m.met = now
@@ -128,8 +133,18 @@ func (v *View) letIn(adv *advertisements.Rendezvous, doc uint64, l endpoint.Link
 	}
 	if fresh {
 		v.hurry(now)
+		v.askOn(now)
 	}
 	return m, true
+}
+
+// same reports whether two advertisements of a peer say the same. JXSE changes the
+// order of attributes, and with it the text, from one message to the next.
+func same(a, b *advertisements.Rendezvous) bool {
+	return a.Name == b.Name && slices.Equal(a.Route.Addresses, b.Route.Addresses) &&
+		slices.EqualFunc(a.Route.Hops, b.Route.Hops, func(a, b advertisements.AccessPoint) bool {
+			return a.Peer == b.Peer && slices.Equal(a.Addresses, b.Addresses)
+		})
 }
 
 // insert adds a member to the tables.
@@ -142,8 +157,9 @@ func (v *View) insert(m *member, now time.Time) {
 	if m.origin != "" {
 		v.origins[m.origin]++
 	}
+	v.enter(m, now.Add(refresh))
 	delete(v.lost, m.peer)
-	delete(v.targets, m.peer)
+	v.dropTarget(m.peer)
 	v.stats.joined.Add(1)
 	v.changed()
 }
@@ -165,11 +181,10 @@ func (v *View) remove(m *member, why string, remember bool, now time.Time) {
 		return
 	}
 	delete(v.members, m.peer)
+	v.strike(m)
 	v.order = slices.DeleteFunc(v.order, func(x *member) bool { return x == m })
 	v.prints = slices.DeleteFunc(v.prints, func(x *member) bool { return x == m })
-	if v.docs[m.doc] == m {
-		delete(v.docs, m.doc)
-	}
+	v.forgetDoc(m.doc, m.adv)
 	if m.origin != "" {
 		if v.origins[m.origin]--; v.origins[m.origin] == 0 {
 			delete(v.origins, m.origin)
@@ -207,49 +222,69 @@ func (v *View) changed() {
 	}
 	v.peers.Store(&peers)
 	v.known = nil
+	v.version++
 }
 
-// knownList returns the fingerprints of all members, ascending, each with its
-// most significant octet first. It must not be changed. v.mu is held.
+// knownList returns the fingerprints of all members as they are sent. It must not
+// be changed. v.mu is held.
 func (v *View) knownList() []byte {
 	if v.known == nil {
-		v.known = make([]byte, 0, fingerprintSize*len(v.prints))
-		for _, m := range v.prints {
-			v.known = binary.BigEndian.AppendUint32(v.known, m.print)
+		list := make([]uint32, len(v.prints))
+		for i, m := range v.prints {
+			list[i] = m.print
 		}
+		v.known = printList(list)
 	}
 	return v.known
 }
 
-// lacks compares the view with what a prober knows: it returns the members that
-// the prober lacks, and how many that it knows are not members here. v.mu is
-// held.
-func (v *View) lacks(prober id.Peer, list []byte) (lacking []*member, unknown int) {
-	known := fingerprints(list)
-	j := 0
-	var matched uint32
-	any := false // matched is one
-	skip := func() {
-		if known[j] != v.print && (!any || known[j] != matched) {
-			unknown++
-		}
-		j++
+// expected returns the fingerprints of those who wait to be probed, or to answer,
+// ascending. v.mu is held.
+func (v *View) expected(now time.Time) []uint32 {
+	v.forgetCalls(now)
+	if len(v.line)+len(v.called) == 0 {
+		return nil
 	}
-	for _, m := range v.prints {
-		for j < len(known) && known[j] < m.print {
-			skip()
+	list := make([]uint32, 0, len(v.line)+len(v.called))
+	for _, p := range v.line {
+		list = append(list, fingerprint(p))
+	}
+	for _, c := range v.called {
+		if v.members[c.peer] == nil {
+			list = append(list, fingerprint(c.peer))
 		}
-		switch {
-		case j < len(known) && known[j] == m.print:
-			matched, any = m.print, true
-		case m.peer != prober && m.silent == 0:
+	}
+	slices.Sort(list)
+	return list
+}
+
+// lacks compares the view with what a prober knows and was told of. It returns the
+// members that are new to the prober, and how many that it knows are new here.
+// v.mu is held.
+func (v *View) lacks(prober id.Peer, known, told []byte, now time.Time) (lacking []*member, unknown int) {
+	list := fingerprints(known)
+	k, t := list, fingerprints(told)
+	for _, m := range v.prints {
+		if !among(&k, m.print) && !among(&t, m.print) && m.peer != prober && m.silent == 0 {
 			lacking = append(lacking, m)
 		}
 	}
-	for j < len(known) {
-		skip()
+	mine, expected := fingerprints(v.knownList()), v.expected(now)
+	for _, f := range list {
+		if !among(&mine, f) && !among(&expected, f) && f != v.print {
+			unknown++
+		}
 	}
 	return lacking, unknown
+}
+
+// among reports whether a fingerprint is in an ascending list, of which it drops
+// those that are less.
+func among(list *[]uint32, f uint32) bool {
+	for len(*list) > 0 && (*list)[0] < f {
+		*list = (*list)[1:]
+	}
+	return len(*list) > 0 && (*list)[0] == f
 }
 
 // some returns at most n of the members, at random. v.mu is held.

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"slices"
 
 	"github.com/juxta-p2p/juxta/advertisements"
@@ -26,9 +25,12 @@ const (
 	elemFailure  = "PeerView.Failure"
 	elemEdge     = "PeerView.EdgePeer"
 
-	// elemKnown is an addition of this implementation, which JXSE ignores: what
-	// the prober knows, see [fingerprint]. It stands in a namespace of its own.
+	// elemKnown and elemTold are additions of this implementation, which JXSE
+	// ignores, in a namespace of their own: fingerprints of the members that the
+	// prober knows, and of peers that it was told of and will probe. A probe that
+	// has the first one asks for referrals; see [fingerprint].
 	elemKnown = "PeerView.Known"
+	elemTold  = "PeerView.Told"
 	namespace = "juxta"
 )
 
@@ -42,12 +44,15 @@ func PipeID(of, in id.Group) id.Pipe {
 	return id.PipeFromSeed(in, []byte(Service+of.Unique()+id.ClassRendezvous.String()+of.Unique()))
 }
 
-// fingerprint stands for a peer in the list of those a prober knows: FNV-1a, 32
-// bits, of the unique value of its ID.
+// fingerprint stands for a peer in the lists of a prober: FNV-1a, 32 bits, of the
+// unique value of its ID.
 func fingerprint(p id.Peer) uint32 {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(p.Unique()))
-	return h.Sum32()
+	const offset, prime = 0x811c9dc5, 0x01000193
+	h := uint32(offset)
+	for _, c := range []byte(p.Unique()) {
+		h = (h ^ uint32(c)) * prime
+	}
+	return h
 }
 
 const fingerprintSize = 4
@@ -69,11 +74,15 @@ func printSelf(adv *advertisements.Rendezvous) (printed, error) {
 	return p, err
 }
 
-// probe asks the receiver to answer, and tells it of this peer. known may be nil.
-func (p printed) probe(known []byte) *message.Message {
+// probe asks the receiver to answer, and tells it of this peer. known may be nil,
+// and told empty.
+func (p printed) probe(known, told []byte) *message.Message {
 	m := message.New(message.XML(message.Platform, elemProbe, p.adv))
 	if known != nil {
 		m.Add(message.Bytes(namespace, elemKnown, known))
+	}
+	if len(told) > 0 {
+		m.Add(message.Bytes(namespace, elemTold, told))
 	}
 	return m
 }
@@ -112,7 +121,7 @@ type letter struct {
 	failure, edge, cached bool
 	adv                   []byte
 	source                []byte // nil if there is none
-	known                 []byte
+	known, told           []byte
 	knows                 bool // whether it tells what the prober knows
 }
 
@@ -130,10 +139,9 @@ func open(m *message.Message) (letter, error) {
 	for e := range m.All() {
 		switch {
 		case e.Namespace == namespace && e.Name == elemKnown:
-			if len(e.Body)%fingerprintSize != 0 {
-				return l, errKnown
-			}
 			l.known, l.knows = e.Body, true
+		case e.Namespace == namespace && e.Name == elemTold:
+			l.told = e.Body
 		case e.Namespace != message.Platform:
 			continue
 		case e.Name == elemProbe && !l.probe: // comes first, as in JXSE
@@ -155,8 +163,11 @@ func open(m *message.Message) (letter, error) {
 			return l, errLarge
 		}
 	}
-	if l.adv == nil {
+	switch {
+	case l.adv == nil:
 		return l, errNoAdvertisement
+	case (len(l.known)|len(l.told))%fingerprintSize != 0:
+		return l, errKnown
 	}
 	return l, nil
 }
@@ -184,9 +195,12 @@ func readRoute(b []byte) *advertisements.Route {
 	return r
 }
 
-// fingerprints reads the list of those a prober knows: ascending, as this
-// implementation writes it, or put in order.
+// fingerprints reads a list of fingerprints: ascending, as this implementation
+// writes it, or put in order.
 func fingerprints(b []byte) []uint32 {
+	if len(b) == 0 {
+		return nil
+	}
 	list := make([]uint32, len(b)/fingerprintSize)
 	sorted := true
 	for i := range list {
@@ -197,4 +211,14 @@ func fingerprints(b []byte) []uint32 {
 		slices.Sort(list)
 	}
 	return list
+}
+
+// printList writes a list of fingerprints: 4 octets each, the most significant
+// first. It is never nil.
+func printList(list []uint32) []byte {
+	b := make([]byte, 0, fingerprintSize*len(list))
+	for _, f := range list {
+		b = binary.BigEndian.AppendUint32(b, f)
+	}
+	return b
 }

@@ -20,7 +20,7 @@ import (
 
 // network is some rendezvous in a box.
 type network struct {
-	t     testing.TB
+	t     *testing.T
 	mem   *memory.Network
 	sent  atomic.Int64
 	seeds []endpoint.Address
@@ -41,7 +41,7 @@ type node struct {
 	events []peerview.Event
 }
 
-func newNetwork(t testing.TB, seeds int) *network {
+func newNetwork(t *testing.T, seeds int) *network {
 	n := &network{t: t}
 	n.mem = memory.New(memory.Config{
 		Latency: 20 * time.Millisecond, Jitter: 10 * time.Millisecond, Spread: 50 * time.Microsecond, Seed: 1,

@@ -13,9 +13,12 @@
 //   - The group and the service that an advertisement names must be those of the
 //     view. JXSE compares neither.
 //   - A failure notice removes only its sender. About anybody else it is a hint.
-//   - Probes tell what the prober knows, in an element that JXSE ignores, and
-//     are answered with up to 16 members that it lacks instead of a random one.
-//     A new rendezvous has met everybody after about one exchange with each.
+//   - Probes tell what the prober knows and was told of, in elements that JXSE
+//     ignores, and are answered with up to 16 members that it lacks instead of a
+//     random one. A prober leaves them out while it was told of more than it can
+//     probe at the moment. So a new rendezvous has met everybody after about one
+//     exchange with each: 100 that start together in seconds, 500 in some ten.
+//   - Whoever finds in a probe that the prober knows more asks it in turn.
 //   - Members that were lost are remembered and looked for, so that the halves of
 //     a network that was cut find together again.
 //
@@ -153,13 +156,18 @@ type View struct {
 	closed  bool
 	rng     *rand.Rand
 	members map[id.Peer]*member
-	order   []*member          // by ID
-	prints  []*member          // by fingerprint
-	known   []byte             // list of fingerprints as it is sent; nil if it must be made anew
-	docs    map[uint64]*member // by the hash of the advertisement as it came
-	origins map[string]int     // members by network origin
+	order   []*member                             // by ID
+	prints  []*member                             // by fingerprint
+	agenda  agenda                                // by what is due when
+	version uint64                                // counts changes of who is a member
+	known   []byte                                // list of fingerprints as it is sent; nil if it must be made anew
+	docs    map[uint64]*advertisements.Rendezvous // of members and targets, by the hash of the text as it came
+	origins map[string]int                        // members by network origin
+	called  []call                                // targets that were probed, latest last
+	more    bool                                  // the last ones asked told of somebody
 	lost    map[id.Peer]*lost
-	targets map[id.Peer]target // peers told of
+	targets map[id.Peer]*target // peers told of
+	line    []id.Peer           // those of them that wait to be probed, in turn; some need not any more
 	seeds   map[endpoint.Address]id.Peer
 	budgets
 	outbox
@@ -200,7 +208,7 @@ func New(cfg Config) (*View, error) {
 		cfg: cfg, scope: cfg.Scope, ep: cfg.Scope.Endpoint(), self: cfg.Scope.Peer(), group: cfg.Scope.Group(),
 		param: cfg.Scope.Group().Unique(), service: advertisements.RendezvousService(cfg.Scope.Group()),
 		print: fingerprint(cfg.Scope.Peer()), log: cfg.Logger, rng: cfg.Rand, seed: maphash.MakeSeed(),
-		wake: make(chan struct{}, 1), done: make(chan struct{}), members: map[id.Peer]*member{}, docs: map[uint64]*member{}, origins: map[string]int{},
+		wake: make(chan struct{}, 1), done: make(chan struct{}), members: map[id.Peer]*member{}, docs: map[uint64]*advertisements.Rendezvous{}, origins: map[string]int{},
 	}
 	v.ctx, v.cancel = context.WithCancel(context.Background())
 	now := time.Now()
@@ -344,12 +352,11 @@ func (v *View) linkChanged(ev endpoint.LinkEvent) {
 	defer v.mu.Unlock()
 	m := v.members[ev.Link.Peer()]
 	switch {
-	case m == nil:
+	case m == nil, v.closed:
 	case v.down.take(now, suspectRate, suspectBurst):
 		v.probe(m, now)
 	default:
-		m.due = now.Add(time.Duration(v.rng.Int64N(int64(refresh / 4))))
-		v.stir(m.due)
+		v.schedule(m, now.Add(time.Duration(v.rng.Int64N(int64(refresh/4)))))
 	}
 }
 

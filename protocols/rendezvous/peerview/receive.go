@@ -11,21 +11,17 @@ import (
 	"github.com/juxta-p2p/juxta/core/id"
 )
 
-// target is a peer that others told of.
-type target struct {
-	next     time.Time // not to be probed before
-	answered time.Time // when it was told about this peer, being an edge
-}
-
 // incoming is a letter whose advertisement is read and in order.
 type incoming struct {
 	letter
 	adv    *advertisements.Rendezvous
-	doc    uint64
+	doc    uint64        // hash of its text
+	sum    uint64        // hash of what the sender knows
 	from   id.Peer       // who it came from last: the other end of the link, or whom the pipe names
 	link   endpoint.Link // of a direct one
 	direct bool          // the peer that it is about sent it over its own link
 	piped  bool          // it came over the propagate pipe
+	paid   bool          // for the probe that it may cause
 }
 
 // receive takes a message that was sent to this peer.
@@ -47,6 +43,9 @@ func (v *View) take(in endpoint.Incoming, piped bool) {
 	x := incoming{letter: l, doc: maphash.Bytes(v.seed, l.adv), from: in.From, piped: piped}
 	if in.Link != nil && !piped {
 		x.from = in.Link.Peer()
+	}
+	if l.knows {
+		x.sum = maphash.Bytes(v.seed, l.known)
 	}
 	known, ok := v.admit(&x, now)
 	if !ok {
@@ -88,19 +87,25 @@ func (v *View) malformed(in endpoint.Incoming, err error) {
 }
 
 // admit looks at the budgets of who sent a message, and returns the
-// advertisement if it is one that a member has sent before.
+// advertisement if it is one that was read before. What could not be used is not
+// read.
 func (v *View) admit(x *incoming, now time.Time) (known *advertisements.Rendezvous, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.closed {
 		return nil, false
 	}
-	if !v.near.of(x.from, now).messages.take(now, neighbourRate, neighbourBurst) || x.piped && !v.pipe.take(now, pipeRate, pipeBurst) {
+	n := v.near.of(x.from, now)
+	if !n.messages.take(now, neighbourRate, neighbourBurst) || x.piped && !v.pipe.take(now, pipeRate, pipeBurst) {
 		v.stats.rate.Add(1)
 		return nil, false
 	}
-	if m := v.docs[x.doc]; m != nil {
-		known = m.adv
+	known = v.docs[x.doc]
+	if known == nil && x.cached && !x.failure && !x.edge {
+		if x.paid = v.room() && n.told.take(now, tellerRate, tellerBurst); !x.paid {
+			v.stats.budget.Add(1)
+			return nil, false
+		}
 	}
 	return known, true
 }
@@ -130,9 +135,9 @@ func (v *View) sort(x *incoming, now time.Time) {
 		v.stats.tookReferrals.Add(1)
 		if m != nil {
 			v.stats.hearsay.Add(1)
-			return
+		} else {
+			v.callOn(x, now)
 		}
-		v.callOn(x, now)
 	case x.probe:
 		v.stats.tookProbes.Add(1)
 		switch {
@@ -172,7 +177,9 @@ func (v *View) failed(x *incoming, m *member, now time.Time) {
 		if m != nil {
 			v.remove(m, "said goodbye", false, now)
 		}
-		v.spare(x.adv.Peer, targetPause, now) // others may not know yet, and tell of it
+		if t := v.target(x, now); t != nil { // others may not know yet, and tell of it
+			t.waiting, t.next = false, now.Add(targetPause)
+		}
 	case m == nil:
 		v.stats.hearsay.Add(1)
 	default:
@@ -216,91 +223,19 @@ func (v *View) edgeProbe(x *incoming, m *member, now time.Time) {
 	case x.piped && v.leave():
 		v.stats.chance.Add(1)
 		return
-	case now.Sub(t.answered) < targetPause:
+	case t != nil && now.Sub(t.answered) < targetPause:
 		v.stats.repeated.Add(1)
 		return
-	case !x.direct && !v.mayCause(x.from, now):
+	case !x.direct && (!v.pay(x, now) || !v.told.take(now, referralRate, referralBurst)):
 		v.stats.budget.Add(1)
 		return
 	}
-	v.spare(p, edgePause, now)
-	if t, ok := v.targets[p]; ok {
-		t.answered = now
-		v.targets[p] = t
-		v.enqueue(job{kind: answering, to: p, link: x.link, route: x.adv.Route, hear: true})
-	}
-}
-
-// callOn probes a peer that this one did not hear itself, within the budgets.
-func (v *View) callOn(x *incoming, now time.Time) {
-	p := x.adv.Peer
-	switch {
-	case len(v.order) >= v.cfg.Limit && v.members[p] == nil:
-		v.stats.full.Add(1)
-	case now.Before(v.targets[p].next):
-		v.stats.repeated.Add(1)
-	case !v.mayCause(x.from, now), !v.spare(p, targetPause, now):
+	if t = v.target(x, now); t == nil {
 		v.stats.budget.Add(1)
-	default:
-		v.enqueue(job{kind: probing, to: p, route: v.way(x), hear: true})
+		return
 	}
-}
-
-// mayCause spends the budgets of what others may cause this peer to send to
-// third ones.
-func (v *View) mayCause(teller id.Peer, now time.Time) bool {
-	return v.near.of(teller, now).told.take(now, tellerRate, tellerBurst) && v.told.take(now, referralRate, referralBurst)
-}
-
-// spare leaves a peer alone for a while. It reports false if too many are.
-func (v *View) spare(p id.Peer, pause time.Duration, now time.Time) bool {
-	if v.targets == nil {
-		v.targets = map[id.Peer]target{}
-	}
-	t, ok := v.targets[p]
-	if !ok && len(v.targets) >= maxTargets {
-		if v.sweepTargets(now); len(v.targets) >= maxTargets {
-			return false
-		}
-	}
-	t.next = now.Add(pause)
-	v.targets[p] = t
-	return true
-}
-
-func (v *View) sweepTargets(now time.Time) {
-	for p, t := range v.targets {
-		if !now.Before(t.next) {
-			delete(v.targets, p)
-		}
-	}
-}
-
-// way returns the route to a peer that another one tells of: that of its
-// advertisement, or if this peer can dial none of its addresses, through the one
-// that tells.
-func (v *View) way(x *incoming) *advertisements.Route {
-	r := x.adv.Route
-	if v.dialable(r) || len(r.Hops) > 0 {
-		return r
-	}
-	src := readRoute(x.source)
-	if src == nil || src.Dest != x.from || src.Dest == r.Dest {
-		return r
-	}
-	r = r.Clone()
-	r.Hops = []advertisements.AccessPoint{{Peer: src.Dest, Addresses: src.Addresses}}
-	return r
-}
-
-// dialable reports whether a route has an address that this peer can dial.
-func (v *View) dialable(r *advertisements.Route) bool {
-	for _, a := range r.Addresses {
-		if v.ep.Serves(a.Protocol) {
-			return true
-		}
-	}
-	return false
+	t.answered, t.next = now, now.Add(edgePause)
+	v.enqueue(job{kind: answering, to: p, link: x.link, route: x.adv.Route, hear: true})
 }
 
 // answer answers a probe that came straight from its sender, which is a member
@@ -308,13 +243,10 @@ func (v *View) dialable(r *advertisements.Route) bool {
 func (v *View) answer(x *incoming, m *member, now time.Time) {
 	j := job{kind: answering, to: x.adv.Peer, link: x.link, route: x.adv.Route}
 	if x.knows {
-		lacking, unknown := v.lacks(x.adv.Peer, x.known)
-		j.refs = v.some(lacking, maxReferrals)
-		if m != nil {
-			m.juxta = true
-			if unknown > 0 {
-				v.chase(m, now)
-			}
+		if m == nil || m.compared != x.sum || m.version != v.version {
+			lacking, unknown := v.lacks(x.adv.Peer, x.known, x.told, now)
+			j.refs = v.some(lacking, maxReferrals)
+			v.compared(m, x, len(lacking), unknown, now)
 		}
 	} else if len(v.order) > 0 {
 		if other := v.order[v.rng.IntN(len(v.order))]; other != m {
@@ -322,6 +254,22 @@ func (v *View) answer(x *incoming, m *member, now time.Time) {
 		}
 	}
 	v.enqueue(j)
+}
+
+// compared notes the difference between what a member knows and who is in the
+// view; if there is none, it need not be looked for again until one of both
+// changes.
+func (v *View) compared(m *member, x *incoming, lacking, unknown int, now time.Time) {
+	if m == nil {
+		return
+	}
+	m.juxta = true
+	if unknown > 0 {
+		v.chase(m, now)
+	}
+	if lacking+unknown == 0 {
+		m.compared, m.version = x.sum, v.version
+	}
 }
 
 // chase asks a member that knows others for them.

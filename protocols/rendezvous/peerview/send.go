@@ -38,6 +38,7 @@ type job struct {
 
 	member *member // that is probed, or nil
 	spoke  uint64  // as it was then
+	asks   bool    // for referrals, in any case
 }
 
 // queue keeps what is to be sent. View.mu guards it.
@@ -126,7 +127,8 @@ func (v *View) do(j *job) {
 	switch j.kind {
 	case probing:
 		v.begin(j)
-		err = v.send(j, own.probe(v.knownNow()), &v.stats.probes)
+		known, told := v.lists(j.asks)
+		err = v.send(j, own.probe(known, told), &v.stats.probes)
 	case answering:
 		err = v.send(j, own.response(), &v.stats.responses)
 	}
@@ -169,10 +171,16 @@ func (v *View) introduction() (printed, error) {
 	return own, err
 }
 
-func (v *View) knownNow() []byte {
+// lists returns what a probe tells of what this peer knows: nothing while it could
+// not use referrals, unless it asks for them in any case.
+func (v *View) lists(asks bool) (known, told []byte) {
+	now := time.Now()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.knownList()
+	if !asks && !v.hungry(now) {
+		return nil, nil
+	}
+	return v.knownList(), printList(v.expected(now))
 }
 
 // begin notes that the probe of a member is on its way only now.
@@ -183,8 +191,9 @@ func (v *View) begin(j *job) {
 	now := time.Now()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if m := j.member; m.spoke == j.spoke {
-		m.asked, m.due = now, now.Add(answerTime)
+	if m := j.member; m.spoke == j.spoke && v.members[m.peer] == m {
+		m.asked = now
+		v.schedule(m, now.Add(answerTime))
 	}
 }
 
@@ -203,7 +212,8 @@ func (v *View) finish(j *job, err error) {
 	switch {
 	case err == nil, v.closed, m.spoke != j.spoke, v.members[m.peer] != m:
 	case errors.Is(err, endpoint.ErrTooManyLinks) && now.Sub(m.heard) < endure:
-		m.asked, m.due = time.Time{}, now.Add(postpone) // it is not the member's fault
+		m.asked = time.Time{} // it is not the member's fault
+		v.schedule(m, now.Add(postpone))
 	default:
 		v.fail(m, "cannot be reached", now)
 	}

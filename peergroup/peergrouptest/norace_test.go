@@ -1,0 +1,5 @@
+//go:build !race
+
+package peergrouptest_test
+
+const race = false

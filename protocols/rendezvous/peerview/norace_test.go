@@ -1,0 +1,5 @@
+//go:build !race
+
+package peerview_test
+
+const raceDetector = false
