@@ -36,13 +36,6 @@ type edge struct {
 	juxt *peergroup.Peer
 }
 
-func (e *edge) id() id.Peer {
-	if e.java != nil {
-		return e.java.id
-	}
-	return e.juxt.ID()
-}
-
 // row makes the IDs of n peers, in the order in which rendezvous stand.
 func row(n int) []id.Peer {
 	var all []id.Peer

@@ -194,6 +194,7 @@ func (s *Service) respond(ctx context.Context, raw *resolver.RawQuery, q *query,
 		// "<" and "&" are escaped twice on the way.
 		n := len(f.Document) + 7*bytes.Count(f.Document, []byte("<")) + 8*bytes.Count(f.Document, []byte("&"))
 		if size+n > maxAnswer {
+			s.stats.shortened.Add(1)
 			continue
 		}
 		size += n
@@ -224,6 +225,7 @@ func (s *Service) reply(ctx context.Context, raw *resolver.RawQuery, r *response
 		defer cancel()
 		if err := s.res.SendResponse(ctx, to, answer); err != nil {
 			s.stats.unsent.Add(1)
+			raw.Unanswered()
 			s.log.Debug("an answer could not be sent", "to", to.Short(), "error", err)
 			return
 		}

@@ -242,8 +242,8 @@ func (s *Service) Keeper() srdi.Stats { return s.index.Stats() }
 func (s *Service) Copies() store.IndexStats { return s.index.Stats().Copies }
 
 type counters struct {
-	queries, answered, forwarded, results, published, pushed, again atomic.Uint64
-	malformed, unasked, overBudget, mismatch, refused, unsent       atomic.Uint64
+	queries, answered, forwarded, results, published, pushed, again, excess, shortened atomic.Uint64
+	malformed, unasked, overBudget, mismatch, refused, unsent                          atomic.Uint64
 }
 
 // Stats counts what a service did since it was made.
@@ -267,6 +267,8 @@ type Stats struct {
 	DroppedForeignIndex uint64 // index messages from somebody who may not speak for the holder
 	DroppedMismatch     uint64 // advertisements that do not fit the question
 	DroppedRefused      uint64 // advertisements or index entries for which there is no room
+	DroppedExcess       uint64 // results of own questions beyond what one Find remembers
+	Shortened           uint64 // results left out of answers since the message would be too large
 	DroppedWaiting      uint64 // queries that were not remembered, or holders not asked, for want of room
 	Unsent              uint64 // answers and index messages that could not be sent
 	UnsentEntries       uint64 // index entries that could not be copied to another rendezvous
@@ -284,6 +286,7 @@ func (s *Service) Stats() Stats {
 		DroppedMalformed: c.malformed.Load() + x.DroppedMalformed, DroppedUnasked: c.unasked.Load(),
 		DroppedOverBudget: c.overBudget.Load() + x.DroppedOverBudget, DroppedForeignIndex: x.DroppedForeign,
 		DroppedMismatch: c.mismatch.Load(), DroppedRefused: c.refused.Load() + x.DroppedRefused,
+		DroppedExcess: c.excess.Load(), Shortened: c.shortened.Load(),
 		DroppedWaiting: x.DroppedWaiting, Unsent: c.unsent.Load(), UnsentEntries: x.Unsent, Outdated: x.Outdated,
 	}
 }

@@ -150,7 +150,7 @@ func (s *Service) Find(ctx context.Context, q Query) iter.Seq2[Result, error] {
 			yield(Result{}, err)
 			return
 		}
-		var seen versions
+		seen := versions{excess: &s.stats.excess}
 		var found atomic.Bool
 		if !q.RemoteOnly {
 			for _, r := range s.Local(q) {
@@ -401,8 +401,9 @@ func (s *Service) putFromRendezvous(ctx context.Context, d *query, raw *resolver
 // versions remembers which versions of which advertisements were yielded. The
 // zero value is ready for use.
 type versions struct {
-	seed maphash.Seed
-	seen map[version]struct{}
+	seed   maphash.Seed
+	seen   map[version]struct{}
+	excess *atomic.Uint64 // counts what there was no room for; nil does not
 }
 
 type version struct {
@@ -425,7 +426,13 @@ func (v *versions) add(adv advertisements.Advertisement) bool {
 		v.seed, v.seen = maphash.MakeSeed(), map[version]struct{}{}
 	}
 	k := version{key, maphash.Bytes(v.seed, doc)}
-	if _, ok := v.seen[k]; ok || len(v.seen) >= maxRemember {
+	if _, ok := v.seen[k]; ok {
+		return false
+	}
+	if len(v.seen) >= maxRemember {
+		if v.excess != nil {
+			v.excess.Add(1)
+		}
 		return false
 	}
 	v.seen[k] = struct{}{}

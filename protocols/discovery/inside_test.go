@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,7 +48,8 @@ func TestWiden(t *testing.T) {
 }
 
 func TestVersions(t *testing.T) {
-	var v versions
+	var excess atomic.Uint64
+	v := versions{excess: &excess}
 	a := &advertisements.Pipe{ID: id.NewPipe(id.NetGroup), Type: advertisements.Unicast, Name: "a"}
 	b := *a
 	b.Name = "b"
@@ -61,8 +63,8 @@ func TestVersions(t *testing.T) {
 		b.Name = fmt.Sprint(i)
 		v.add(&b)
 	}
-	if len(v.seen) != maxRemember {
-		t.Errorf("%d versions remembered", len(v.seen))
+	if len(v.seen) != maxRemember || excess.Load() != 2 {
+		t.Errorf("%d versions remembered, %d not", len(v.seen), excess.Load())
 	}
 }
 

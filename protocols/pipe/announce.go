@@ -83,7 +83,7 @@ func accept(_ string, e *srdi.Entry) bool {
 // came gives a question that found nobody a moment ago to a peer that listens now.
 func (s *Service) came(ctx context.Context, q *resolver.RawQuery, holder id.Peer) {
 	if holder != s.self { // own input pipes answer when they open
-		s.res.ForwardQuery(ctx, q, []id.Peer{holder})
+		s.forward(ctx, q, []id.Peer{holder})
 		return
 	}
 	if q.Source != s.self {

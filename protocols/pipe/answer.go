@@ -34,7 +34,9 @@ func (s *Service) query(ctx context.Context, q *resolver.RawQuery) resolver.Outc
 	if in := s.local(b.Pipe, b.Type); in != nil {
 		if q.Answer() {
 			in.told(q.Source, q.ID)
-			s.respond(ctx, q.Source, q.ID, b.Pipe, b.Type, in)
+			if !s.respond(ctx, q.Source, q.ID, b.Pipe, b.Type, in) {
+				q.Unanswered()
+			}
 		}
 		return resolver.Done
 	}
@@ -60,12 +62,12 @@ func (s *Service) refer(ctx context.Context, q *resolver.RawQuery, b *binding) r
 		return slices.DeleteFunc(found, func(p id.Peer) bool { return p == q.Source || p == q.From || p == s.self })
 	}
 	if found := known(); len(found) > 0 {
-		s.res.ForwardQuery(ctx, q, found)
+		s.forward(ctx, q, found)
 		return resolver.Done
 	}
 	if at, ok := s.index.Place(key, fieldID, value); ok && q.HC == 0 {
 		if at != s.self && at != q.From {
-			if n, _ := s.res.ForwardQuery(ctx, q, []id.Peer{at}); n > 0 {
+			if s.forward(ctx, q, []id.Peer{at}) > 0 {
 				return resolver.Done
 			}
 		}
@@ -74,15 +76,26 @@ func (s *Service) refer(ctx context.Context, q *resolver.RawQuery, b *binding) r
 	waits := *q
 	s.index.Wait(&waits, key, fieldID, value)
 	if found := known(); len(found) > 0 { // a moment ago
-		s.res.ForwardQuery(ctx, q, found)
+		s.forward(ctx, q, found)
 		return resolver.Done
 	}
 	q.Range = s.index.Row().Reach()
 	return resolver.WalkOn
 }
 
+// forward gives a question to named peers, and forgets what those said that
+// cannot be reached any more. It returns to how many it went.
+func (s *Service) forward(ctx context.Context, q *resolver.RawQuery, to []id.Peer) int {
+	n, lost := s.res.ForwardQuery(ctx, q, to)
+	for _, p := range lost {
+		s.index.Drop(p)
+	}
+	return n
+}
+
 // respond tells a peer that a pipe is open here, or that it is not if in is nil.
-func (s *Service) respond(ctx context.Context, to id.Peer, query int32, p id.Pipe, t advertisements.PipeType, in *Input) {
+// It reports whether that could be sent.
+func (s *Service) respond(ctx context.Context, to id.Peer, query int32, p id.Pipe, t advertisements.PipeType, in *Input) bool {
 	b := binding{MsgType: typeAnswer, Pipe: p, Type: t, Peers: []id.Peer{s.self}, Found: in != nil}
 	if in == nil {
 		s.stats.refusals.Add(1)
@@ -96,14 +109,16 @@ func (s *Service) respond(ctx context.Context, to id.Peer, query int32, p id.Pip
 	doc, err := xmldoc.Marshal(&b)
 	if err != nil {
 		s.log.Error("pipe answer cannot be printed", "error", err)
-		return
+		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
 	if err := s.res.SendResponse(ctx, to, &resolver.RawResponse{Handler: handlerName, ID: query, Body: string(doc)}); err != nil {
 		s.stats.unanswered.Add(1)
 		s.log.Debug("pipe answer could not be sent", "to", to.Short(), "error", err)
+		return false
 	}
+	return true
 }
 
 // answer takes what another peer says about its own input pipe. What it says

@@ -267,6 +267,7 @@ func (in *Input) told(p id.Peer, query int32) {
 	defer in.mu.Unlock()
 	in.askers = slices.DeleteFunc(in.askers, func(a asker) bool { return a.peer == p })
 	if len(in.askers) >= maxAskers {
+		in.s.stats.askersForgotten.Add(1)
 		in.askers = in.askers[1:]
 	}
 	in.askers = append(in.askers, asker{p, query})

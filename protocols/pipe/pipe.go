@@ -124,9 +124,9 @@ type Service struct {
 }
 
 type counters struct {
-	queries, answers, refusals, malformed, hostile, unannounced, unanswered atomic.Uint64
-	relayed, relayFull, relaySlow, wireReceived, duplicate, noListener      atomic.Uint64
-	moves, searches, unsent                                                 atomic.Uint64
+	queries, answers, refusals, malformed, hostile, unannounced, unanswered, wiresForgotten, askersForgotten atomic.Uint64
+	relayed, relayFull, relaySlow, wireReceived, duplicate, noListener                                       atomic.Uint64
+	moves, searches, unsent                                                                                  atomic.Uint64
 }
 
 // Stats counts what a service did since it was made.
@@ -162,6 +162,8 @@ type Stats struct {
 	RelayDroppedSlow  uint64 // copies not given because the listener took too long, or had a moment ago
 	Unsent            uint64 // copies of own messages that one listener did not get
 	RelayedPipesKnown int    // propagate pipes without a listener here of which something is remembered
+	PipesForgotten    uint64 // of these, those forgotten for want of room: their messages may come twice
+	AskersForgotten   uint64 // peers bound to an input pipe that will not be told when it closes, for want of room
 }
 
 // Stats returns the counters.
@@ -182,6 +184,7 @@ func (s *Service) Stats() Stats {
 		WireReceived: c.wireReceived.Load(), WireDuplicates: c.duplicate.Load(), WireNoListener: c.noListener.Load(),
 		Relayed: c.relayed.Load(), RelayDroppedFull: c.relayFull.Load(), RelayDroppedSlow: c.relaySlow.Load(),
 		Unsent: c.unsent.Load(), RelayedPipesKnown: known,
+		PipesForgotten: c.wiresForgotten.Load(), AskersForgotten: c.askersForgotten.Load(),
 	}
 }
 

@@ -34,6 +34,7 @@ func (s *Service) wireOf(p id.Pipe) *wire {
 	}
 	if s.relayed.Len() >= maxRelayed {
 		s.forget(s.relayed.Back().Value.(*wire))
+		s.stats.wiresForgotten.Add(1)
 	}
 	w := &wire{pipe: p, seen: ids{limit: seenRelayed}}
 	w.elem = s.relayed.PushFront(w)

@@ -86,11 +86,11 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 		m := &memo{}
 		for range maxTold {
-			if !m.tell(id.NewPeer(id.NetGroup)) {
+			if first, room := m.tell(id.NewPeer(id.NetGroup)); !first || !room {
 				t.Fatal("not told")
 			}
 		}
-		if m.tell(id.NewPeer(id.NetGroup)) {
+		if first, room := m.tell(id.NewPeer(id.NetGroup)); first || room {
 			t.Error("more peers than are remembered")
 		}
 	})

@@ -81,7 +81,8 @@ func readParts(b []byte, size int) (*Index, error) {
 }
 
 // cut returns where a text can be cut, at most limit octets from its beginning:
-// not within a character or a reference to one.
+// not within a character or a reference to one. The limit must be more than such a
+// reference is long, by some octets.
 func cut[T string | []byte](s T, limit int) int {
 	if len(s) <= limit {
 		return len(s)

@@ -17,7 +17,7 @@ import (
 func TestPropertyLargeIndexMessages(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		payload := rapid.StringOf(rapid.RuneFrom([]rune("ab<>&;\"' \n]é€𝄞-"))).Draw(t, "payload")
-		size := rapid.IntRange(maxReference, 40).Draw(t, "size")
+		size := rapid.IntRange(2*maxReference, 80).Draw(t, "size")
 		x := &Index{Handler: "h-", Payload: "x" + payload + "x"}
 		whole, err := xmldoc.Marshal(x)
 		if err != nil {
@@ -85,7 +85,7 @@ func FuzzLargeIndex(f *testing.F) {
 		f.Add([]byte("<jxta:ResolverSRDI><HandlerName>h</HandlerName><Payload>" + payload + "</Payload></jxta:ResolverSRDI>"))
 	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		parts, err := readParts(doc, maxReference)
+		parts, err := readParts(doc, 2*maxReference)
 		if err != nil {
 			return // stricter
 		}

@@ -86,19 +86,33 @@ func (q *RawQuery) Answer() bool {
 	return first
 }
 
+// Unanswered takes back that a query was answered, if the answer could not be
+// sent.
+func (q *RawQuery) Unanswered() {
+	if q.memo == nil {
+		return
+	}
+	q.memo.mu.Lock()
+	defer q.memo.mu.Unlock()
+	q.memo.answered = false
+}
+
 // tell notes that the query goes to the peer, and reports whether it did not
-// before.
-func (m *memo) tell(p id.Peer) bool {
+// before, and whether there was room to note it.
+func (m *memo) tell(p id.Peer) (first, room bool) {
 	if m == nil {
-		return true
+		return true, true
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if slices.Contains(m.told, p) || len(m.told) >= maxTold {
-		return false
+	switch {
+	case slices.Contains(m.told, p):
+		return false, true
+	case len(m.told) >= maxTold:
+		return false, false
 	}
 	m.told = append(m.told, p)
-	return true
+	return true, true
 }
 
 // untell takes it back: the query could not be sent.

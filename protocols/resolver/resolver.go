@@ -126,7 +126,7 @@ type askKey struct {
 }
 
 type counters struct {
-	queries, responses, indexes, malformed, overHops, noHandler, unasked, busy, unread, repeated, forgotten atomic.Uint64
+	queries, responses, indexes, malformed, overHops, noHandler, unasked, busy, unread, repeated, forgotten, fanOut atomic.Uint64
 }
 
 // Stats counts what a service did since it was made.
@@ -140,6 +140,7 @@ type Stats struct {
 	DroppedUnread               uint64 // answers the asker did not take in time
 	Repeated                    uint64 // of Queries: those that had come before, by another way
 	Forgotten                   uint64 // queries that were not remembered as long as they should, for want of room
+	DroppedFanOut               uint64 // times that a query was not forwarded since it had been to too many peers
 }
 
 // Stats returns the counters.
@@ -147,7 +148,7 @@ func (s *Service) Stats() Stats {
 	c := &s.stats
 	return Stats{
 		c.queries.Load(), c.responses.Load(), c.indexes.Load(), c.malformed.Load(), c.overHops.Load(),
-		c.noHandler.Load(), c.unasked.Load(), c.busy.Load(), c.unread.Load(), c.repeated.Load(), c.forgotten.Load(),
+		c.noHandler.Load(), c.unasked.Load(), c.busy.Load(), c.unread.Load(), c.repeated.Load(), c.forgotten.Load(), c.fanOut.Load(),
 	}
 }
 
@@ -302,7 +303,15 @@ func (s *Service) ForwardQuery(ctx context.Context, q *RawQuery, to []id.Peer) (
 	errs := make([]error, len(to))
 	var sending sync.WaitGroup
 	for i, p := range to {
-		if p == s.self || p == q.Source || !q.memo.tell(p) {
+		if p == s.self || p == q.Source {
+			errs[i] = ErrNobody
+			continue
+		}
+		first, room := q.memo.tell(p)
+		if !room {
+			s.stats.fanOut.Add(1)
+		}
+		if !first {
 			errs[i] = ErrNobody
 			continue
 		}
