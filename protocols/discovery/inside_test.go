@@ -125,3 +125,36 @@ func TestNewChecksConfig(t *testing.T) {
 		t.Error("a service without resolver")
 	}
 }
+
+// The first of a series goes at once, the others after pauses that double, and
+// after a second of quiet all begins again.
+func TestPace(t *testing.T) {
+	p := pace{first: 2 * time.Millisecond}
+	start := time.Now()
+	var went []time.Duration
+	due := time.Time{}
+	for ms := range 10_000 { // something is wanted every millisecond
+		now := start.Add(time.Duration(ms) * time.Millisecond)
+		at := p.due(now)
+		if due.IsZero() {
+			due = at
+		}
+		if !now.Before(due) {
+			p.went(now)
+			went = append(went, now.Sub(start))
+			due = time.Time{}
+		}
+	}
+	if len(went) < 12 || len(went) > 15 || went[0] != 0 || went[1] != 2*time.Millisecond || went[4] != 30*time.Millisecond {
+		t.Errorf("messages at %v", went)
+	}
+	for i := range went[1:] {
+		if d := went[i+1] - went[i]; d > pushMost+time.Millisecond || i > 0 && d < went[i]-went[i-1] && d < pushMost {
+			t.Errorf("a pause of %v after %v", d, went[i])
+		}
+	}
+	later := start.Add(12 * time.Second)
+	if at := p.due(later); !at.Equal(later) {
+		t.Errorf("after quiet one waits %v", at.Sub(later))
+	}
+}

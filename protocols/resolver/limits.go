@@ -13,23 +13,14 @@ const (
 	// MaxIndex bounds the document of an index message in octets, printed and
 	// not compressed. JXSE knows no bound and puts whatever an edge has of one
 	// kind into one message, 20,000 entries into some 3 MB, so a rendezvous that
-	// takes less loses the index of a busy JXSE edge. It is still safe: such a
-	// document is read in pieces, each within the bounds of package xmldoc, and
-	// never as one tree, so that it costs two copies of its text at a time.
+	// takes less loses the index of a busy JXSE edge. It is still safe: they are
+	// read one at a time, and one of 40,000 entries takes 60 MB for a moment.
 	MaxIndex = 4 << 20
 
 	// maxRatio bounds what a compressed index message unpacks to, as a multiple
 	// of its size: lists of similar names come to 20 or 30. What would come to more
 	// is sent as it is.
 	maxRatio = 100
-
-	// piece is how much of the text of a large index message is read or printed
-	// at once, in octets. Escaping makes it up to six times as long.
-	piece = 32 << 10
-
-	// maxReference is the longest reference to a character that is not cut, such
-	// as "&#x10FFFF;".
-	maxReference = 16
 
 	// workers bounds the queries and responses handled at the same time, and
 	// maxWaiting those that wait for it; beyond that they are dropped and

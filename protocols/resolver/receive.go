@@ -147,8 +147,8 @@ func (s *Service) receiveIndex(_ context.Context, in endpoint.Incoming) {
 		if !ok {
 			return
 		}
-		x, err := readIndex(b)
-		if err != nil {
+		x := &Index{}
+		if err := indexBounds.Unmarshal(b, x); err != nil {
 			s.malformed(in, err)
 			return
 		}

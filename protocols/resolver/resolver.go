@@ -424,10 +424,13 @@ func (s *Service) message(suffix string, d xmldoc.Document) (*message.Message, e
 	return message.New(message.XML(message.Platform, s.param+suffix, doc)), nil
 }
 
+// indexBounds are those of the envelope; what is in it is one text.
+var indexBounds = xmldoc.Bounds{Octets: MaxIndex}
+
 // indexMessage prints an index message, compressed unless readers would not take
 // it for that.
 func (s *Service) indexMessage(x *Index) (*message.Message, error) {
-	doc, err := printIndex(x)
+	doc, err := indexBounds.Marshal(x)
 	if err != nil {
 		return nil, err
 	}

@@ -24,12 +24,6 @@ const (
 	// entryText is what an entry takes in a message beside its name and value,
 	// with the longest of numbers.
 	entryText = 72
-
-	// printAtOnce is how many entries, and octets of them, are printed as one
-	// document, and readAtOnce how many octets are read.
-	printAtOnce = 100
-	printOctets = 64 << 10
-	readAtOnce  = 64 << 10
 )
 
 // Bounds on what other peers can make us do.

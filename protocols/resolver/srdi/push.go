@@ -1,11 +1,9 @@
 package srdi
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
@@ -79,13 +77,11 @@ func (e *Entry) size() int {
 }
 
 // Split cuts the entries into as many as fit in one message each.
-func Split(entries []Entry) (parts [][]Entry) { return split(entries, maxEntries, maxText) }
-
-func split(entries []Entry, most, octets int) (parts [][]Entry) {
+func Split(entries []Entry) (parts [][]Entry) {
 	from, size := 0, 0
 	for i := range entries {
 		n := entries[i].size()
-		if i > from && (i-from >= most || size+n > octets) {
+		if i > from && (i-from >= maxEntries || size+n > maxText) {
 			parts = append(parts, entries[from:i])
 			from, size = i, 0
 		}
@@ -97,85 +93,19 @@ func split(entries []Entry, most, octets int) (parts [][]Entry) {
 	return parts
 }
 
-const (
-	entryBegin = "<Entry"
-	entryEnd   = "</Entry>"
-	pushEnd    = "</jxta:GenSRDI>"
-)
+// bounds are those of an index message: it has two "<" for each entry.
+var bounds = xmldoc.Bounds{Octets: resolver.MaxIndex, Markup: 2*maxRead + xmldoc.MaxMarkup}
 
 // Message puts the push into the envelope of the resolver. It must not have more
 // entries than [Split] leaves together.
 func (p *Push) Message(handler string) (*resolver.Index, error) {
-	parts := split(p.Entries, printAtOnce, printOctets)
-	if len(parts) <= 1 {
-		doc, err := xmldoc.Marshal(p)
-		return &resolver.Index{Handler: handler, Payload: string(doc)}, err
-	}
-	// A larger document than xmldoc prints: the entries of several.
-	var all bytes.Buffer
-	part := *p
-	for i := range parts {
-		part.Entries = parts[i]
-		doc, err := xmldoc.Marshal(&part)
-		if err != nil {
-			return nil, err
-		}
-		begin, end := bytes.Index(doc, []byte(entryBegin)), bytes.LastIndex(doc, []byte(pushEnd))
-		if begin < 0 || end < begin {
-			return nil, fmt.Errorf("srdi: %w: entries", xmldoc.ErrMissing)
-		}
-		if all.Len() > 0 {
-			begin = bytes.LastIndexByte(doc[:begin], '\n') + 1
-		} else {
-			begin = 0
-		}
-		if i == len(parts)-1 {
-			end = len(doc)
-		}
-		all.Write(doc[begin:end])
-	}
-	return &resolver.Index{Handler: handler, Payload: all.String()}, nil
+	doc, err := bounds.Marshal(p)
+	return &resolver.Index{Handler: handler, Payload: string(doc)}, err
 }
 
 // Read reads a push of any size that a message of the resolver can have. The
 // error is that of [xmldoc.Unmarshal].
 func Read(doc string) (*Push, error) {
-	if len(doc) <= readAtOnce {
-		p := new(Push)
-		return p, xmldoc.Unmarshal([]byte(doc), p)
-	}
-	return readParts(doc, readAtOnce)
-}
-
-// readParts reads a push as several documents, each with some octets of entries
-// and with everything else.
-func readParts(doc string, size int) (*Push, error) {
 	p := new(Push)
-	begin, end := strings.Index(doc, entryBegin), strings.LastIndex(doc, entryEnd)
-	if begin < 0 || end < begin {
-		return p, xmldoc.Unmarshal([]byte(doc), p)
-	}
-	end += len(entryEnd)
-	head, body, tail := doc[:begin], doc[begin:end], doc[end:]
-	if strings.Contains(body, "<!") || strings.Contains(body, "<?") {
-		return nil, fmt.Errorf("srdi: large push with more than entries: %w", xmldoc.ErrSyntax)
-	}
-	var all []Entry
-	for body != "" {
-		n := strings.LastIndex(body[:min(len(body), size)], entryEnd)
-		if n < 0 { // one entry longer than that
-			n = strings.Index(body, entryEnd)
-		}
-		n += len(entryEnd)
-		*p = Push{}
-		if err := xmldoc.Unmarshal([]byte(head+body[:n]+tail), p); err != nil {
-			return nil, err
-		}
-		if all = append(all, p.Entries...); len(all) > maxRead {
-			return nil, fmt.Errorf("srdi: more than %d entries: %w", maxRead, xmldoc.ErrLimit)
-		}
-		body = body[n:]
-	}
-	p.Entries = all
-	return p, nil
+	return p, bounds.Unmarshal([]byte(doc), p)
 }
