@@ -50,8 +50,9 @@ type Group struct {
 	members  map[id.Peer]time.Time // of the view, and when their advertisements were kept
 	seeking  bool                  // for further rendezvous
 
-	roles      sync.Mutex // held while a change of role is told
-	unannounce func()     // ends the announcements of a rendezvous; guarded by roles
+	ready      atomic.Bool // all services are there
+	roles      sync.Mutex  // held while a change of role is told
+	unannounce func()      // ends the announcements of a rendezvous; guarded by roles
 }
 
 // ErrJoined is the cause when a group is joined that this peer is in already.
@@ -82,7 +83,7 @@ func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvou
 	g.rdv, err = rendezvous.New(rendezvous.Config{
 		Scope: g.scope, Role: role, Advertisement: g.self.Load, Seeds: g.seeds, Near: p.near.list, Met: g.met,
 		MetRendezvous: g.metRendezvous, Connect: p.router.Connect, Learn: p.router.Learn, Hear: p.router.Hear,
-		Accept: g.mayServe, Auto: g.auto(), Lease: p.cfg.Lease, MaxClients: p.cfg.MaxClients, Rand: p.chance(), Logger: g.log,
+		Shout: g.shout, Accept: g.mayServe, Auto: g.auto(), Lease: p.cfg.Lease, MaxClients: p.cfg.MaxClients, Rand: p.chance(), Logger: g.log,
 	})
 	if err != nil {
 		return nil, err
@@ -115,6 +116,7 @@ func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvou
 		return nil, err
 	}
 	g.undo = append(g.undo, g.info.Close)
+	g.ready.Store(true)
 	return g, g.announce()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/juxta-p2p/juxta/advertisements"
@@ -84,9 +85,11 @@ func (g *Group) tellRole(ctx context.Context) {
 	switch {
 	case serves && g.unannounce == nil:
 		inner, stop := context.WithCancel(ctx)
-		done := make(chan struct{})
-		g.unannounce = func() { stop(); <-done }
-		g.Go(func(context.Context) { defer close(done); g.announceAgain(inner) })
+		var serving sync.WaitGroup
+		serving.Add(2) // before the group can be left
+		g.unannounce = func() { stop(); serving.Wait() }
+		g.Go(func(context.Context) { defer serving.Done(); g.announceAgain(inner) })
+		g.Go(func(context.Context) { defer serving.Done(); g.hearView(inner) })
 	case !serves && g.unannounce != nil:
 		g.unannounce()
 		g.unannounce = nil

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/juxta-p2p/juxta/advertisements"
+	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/transport/memory"
 	"github.com/juxta-p2p/juxta/peergroup"
 	"github.com/juxta-p2p/juxta/protocols/discovery"
@@ -101,6 +103,33 @@ func TestTheRoleInTheNetworkChanges(t *testing.T) {
 			cancel()
 			if (err == nil) != is {
 				t.Errorf("as %s: looking for it as a rendezvous: %v", role, err)
+			}
+		}
+	})
+}
+
+// TestRendezvousNearByFindEachOther without any seed, by the propagate pipe of
+// their view, in the network and in a group below it.
+func TestRendezvousNearByFindEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memory.New(memory.Config{Latency: 5 * time.Millisecond})
+		var nets, crews []*peergroup.Group
+		for _, name := range []string{"ann", "bob"} {
+			cfg := inBox(network, name, peergroup.Roles{Rendezvous: true})
+			cfg.Transports = []endpoint.Transport{network.Transport(memory.TransportConfig{Name: name, Segment: "lan"})}
+			p := start(t, cfg)
+			crew, err := p.Net().Create(t.Context(), peergroup.Spec{Name: "crew", ID: id.GroupFromSeed(id.Group{}, []byte("crew"))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			nets, crews = append(nets, p.Net()), append(crews, crew)
+		}
+		time.Sleep(10 * time.Second)
+		for i := range 2 {
+			for _, g := range []*peergroup.Group{nets[i], crews[i]} {
+				if view := g.Rendezvous().View(); len(view) != 1 || view[0] != nets[1-i].PeerID() {
+					t.Errorf("%s in %s has %v in view", g.PeerName(), g.Name(), view)
+				}
 			}
 		}
 	})

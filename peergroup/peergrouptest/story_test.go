@@ -211,3 +211,34 @@ func TestHalvesBecomeOne(t *testing.T) {
 		}
 	})
 }
+
+// TestAPatternFindsWhatIsBehindEveryRendezvous: it has no place, and so walks.
+func TestAPatternFindsWhatIsBehindEveryRendezvous(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rendezvous, edges = 10, 40
+		net := peergrouptest.New(t, peergrouptest.Config{Rendezvous: rendezvous, Edges: edges, Latency: 5 * time.Millisecond, Seed: 9})
+		time.Sleep(time.Minute)
+		for i := range edges {
+			publish(t, net.Edge(i+1), fmt.Sprint("thing ", i))
+		}
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		q := discovery.Query{Kind: advertisements.Advs, Attr: "Name", Value: "thing *", RemoteOnly: true}
+		found := map[string]int{}
+		for r, err := range net.Edge(1).Net().Discovery().Find(ctx, q) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			found[r.Adv.(*advertisements.Pipe).Name]++
+		}
+		if len(found) != edges-1 { // its own it does not look for
+			t.Errorf("%d of %d things found", len(found), edges-1)
+		}
+		for name, n := range found {
+			if n != 1 {
+				t.Errorf("%s was found %d times", name, n)
+			}
+		}
+	})
+}

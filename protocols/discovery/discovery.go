@@ -268,7 +268,7 @@ type Stats struct {
 	DroppedMismatch     uint64 // advertisements that do not fit the question
 	DroppedRefused      uint64 // advertisements or index entries for which there is no room
 	DroppedExcess       uint64 // results of own questions beyond what one Find remembers
-	Shortened           uint64 // results left out of answers since the message would be too large
+	DroppedLarge        uint64 // results left out of answers since the message would be too large
 	DroppedWaiting      uint64 // queries that were not remembered, or holders not asked, for want of room
 	Unsent              uint64 // answers and index messages that could not be sent
 	UnsentEntries       uint64 // index entries that could not be copied to another rendezvous
@@ -286,7 +286,7 @@ func (s *Service) Stats() Stats {
 		DroppedMalformed: c.malformed.Load() + x.DroppedMalformed, DroppedUnasked: c.unasked.Load(),
 		DroppedOverBudget: c.overBudget.Load() + x.DroppedOverBudget, DroppedForeignIndex: x.DroppedForeign,
 		DroppedMismatch: c.mismatch.Load(), DroppedRefused: c.refused.Load() + x.DroppedRefused,
-		DroppedExcess: c.excess.Load(), Shortened: c.shortened.Load(),
+		DroppedExcess: c.excess.Load(), DroppedLarge: c.shortened.Load(),
 		DroppedWaiting: x.DroppedWaiting, Unsent: c.unsent.Load(), UnsentEntries: x.Unsent, Outdated: x.Outdated,
 	}
 }

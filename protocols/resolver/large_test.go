@@ -38,6 +38,7 @@ func TestLargeIndexMessages(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Second)
+			synctest.Wait()
 			if got != payload {
 				t.Errorf("%s: %d octets arrive as %d: %+v", what, len(payload), len(got), b.res.Stats())
 			}
