@@ -124,11 +124,11 @@ func TestRendezvousNearByFindEachOther(t *testing.T) {
 			}
 			nets, crews = append(nets, p.Net()), append(crews, crew)
 		}
-		time.Sleep(10 * time.Second)
+		time.Sleep(time.Minute)
 		for i := range 2 {
 			for _, g := range []*peergroup.Group{nets[i], crews[i]} {
 				if view := g.Rendezvous().View(); len(view) != 1 || view[0] != nets[1-i].PeerID() {
-					t.Errorf("%s in %s has %v in view", g.PeerName(), g.Name(), view)
+					t.Errorf("%s in %s has %v in view: %+v", g.PeerName(), g.Name(), view, g.Rendezvous().PeerView().Stats())
 				}
 			}
 		}

@@ -51,5 +51,8 @@ func (g *Group) hearView(ctx context.Context) {
 		}
 		defer input.Close()
 	}
+	if v := g.rdv.PeerView(); v != nil {
+		v.Kick() // now that answers can be heard
+	}
 	<-ctx.Done()
 }

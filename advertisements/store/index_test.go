@@ -231,7 +231,9 @@ func TestIndexLists(t *testing.T) {
 	if h := x.Holders(); len(h) != 2 || h[0].String() >= h[1].String() {
 		t.Errorf("holders %v", h)
 	}
-	n := x.Keep(peer("a"), func(primary, secondary, value string) bool { return primary == "Peers" && secondary == "PID" && value == "y" })
+	n := x.Keep(peer("a"), func(primary, secondary, value string) bool {
+		return primary == "Peers" && secondary == "PID" && value == "y"
+	})
 	if n != 2 || x.Held(peer("a")) != 1 || x.Held(peer("b")) != 3 {
 		t.Errorf("%d removed; %d and %d left", n, x.Held(peer("a")), x.Held(peer("b")))
 	}

@@ -29,6 +29,15 @@ func (n *many) sent() (sum uint64) {
 	return sum
 }
 
+// asked is how many queries, answers and index messages all peers have got.
+func (n *many) asked() (sum uint64) {
+	for _, p := range n.all() {
+		st := p.res.Stats()
+		sum += st.Queries + st.Responses + st.Indexes
+	}
+	return sum
+}
+
 // row is the rendezvous as each of them knows them.
 func (n *many) row() *srdi.Row {
 	var all []id.Peer
@@ -66,9 +75,12 @@ func TestCostOfALookup(t *testing.T) {
 				for i, e := range n.edges {
 					q := byName(fmt.Sprint("of ", (i+1)%rdvs))
 					q.RemoteOnly = true
-					before := n.sent()
+					before, asked := n.sent(), n.asked()
 					expect(t, e, 100*time.Millisecond, q, q.Value)
 					costs = append(costs, n.sent()-before)
+					if got := n.asked() - asked; got > 4 {
+						t.Errorf("%d queries and answers", got)
+					}
 				}
 				slices.Sort(costs)
 				if costs[0] > 5 || costs[len(costs)/2] > 5 || costs[len(costs)*3/4] > limit {
