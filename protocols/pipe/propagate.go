@@ -202,7 +202,7 @@ func (s *Service) give(ctx context.Context, p id.Peer, stamped *message.Message)
 	if slow {
 		return false
 	}
-	short := patient(ctx, relayWait)
+	short := patient(endpoint.KnownWays(ctx), relayWait)
 	defer short.stop()
 	err := s.rdv.Give(short, p, stamped)
 	if err == nil {

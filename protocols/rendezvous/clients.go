@@ -97,7 +97,7 @@ func (s *Service) connect(ctx context.Context, in endpoint.Incoming) {
 	s.refer(reply)
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	if err := s.scope.Send(ctx, adv.ID, id.ClassRendezvous.String(), s.param, reply); err != nil {
+	if err := s.scope.Send(endpoint.KnownWays(ctx), adv.ID, id.ClassRendezvous.String(), s.param, reply); err != nil {
 		s.log.Info("granting a lease failed", "peer", adv.ID.Short(), "error", err)
 		s.drop(adv.ID)
 		return
@@ -138,7 +138,7 @@ func (s *Service) refuse(ctx context.Context, in endpoint.Incoming) {
 	defer cancel()
 	reply := &message.Message{}
 	s.refer(reply)
-	if err := s.scope.Send(ctx, in.From, id.ClassRendezvous.String(), s.param, reply); err != nil {
+	if err := s.scope.Send(endpoint.KnownWays(ctx), in.From, id.ClassRendezvous.String(), s.param, reply); err != nil {
 		s.log.Debug("a refusal could not be sent", "peer", in.From.Short(), "error", err)
 	}
 }

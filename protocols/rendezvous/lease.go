@@ -206,7 +206,7 @@ func (s *Service) giveBack(p id.Peer) {
 		if msg == nil {
 			return
 		}
-		if err := s.scope.Send(ctx, p, id.ClassRendezvous.String(), s.param, msg); err != nil {
+		if err := s.scope.Send(endpoint.KnownWays(ctx), p, id.ClassRendezvous.String(), s.param, msg); err != nil {
 			s.log.Debug("a lease was not given back", "rendezvous", p.Short(), "error", err)
 		}
 	})

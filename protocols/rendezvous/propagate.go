@@ -160,7 +160,7 @@ func (s *Service) Spread(ctx context.Context, msg *message.Message, service, par
 func (s *Service) each(ctx context.Context, peers []id.Peer, msg *message.Message) int {
 	var n atomic.Int64
 	give := func(p id.Peer) {
-		one, cancel := context.WithTimeout(ctx, sendTimeout)
+		one, cancel := context.WithTimeout(endpoint.KnownWays(ctx), sendTimeout)
 		defer cancel()
 		if err := s.Give(one, p, msg); err != nil {
 			s.log.Debug("propagating failed", "peer", p.Short(), "error", err)

@@ -318,7 +318,7 @@ func (s *Service) ForwardQuery(ctx context.Context, q *RawQuery, to []id.Peer) (
 		sending.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 			defer cancel()
-			if errs[i] = s.scope.Send(ctx, p, id.ClassResolver.String(), s.param+"ORes", msg); errs[i] != nil {
+			if errs[i] = s.scope.Send(endpoint.KnownWays(ctx), p, id.ClassResolver.String(), s.param+"ORes", msg); errs[i] != nil {
 				q.memo.untell(p)
 			}
 		})
@@ -458,10 +458,14 @@ var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 // limitFor is how large a compressed index message of that size may become.
 func limitFor(size int) int { return min(MaxIndex, maxRatio*max(size, 1024)) }
 
+// unpackers keeps decompressors, each of which takes 40 KiB.
+var unpackers = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
 // unpack undoes gzip within bounds.
 func unpack(b []byte) ([]byte, error) {
-	r, err := gzip.NewReader(bytes.NewReader(b))
-	if err != nil {
+	r := unpackers.Get().(*gzip.Reader)
+	defer unpackers.Put(r)
+	if err := r.Reset(bytes.NewReader(b)); err != nil {
 		return nil, err
 	}
 	limit := limitFor(len(b))

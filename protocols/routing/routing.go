@@ -313,7 +313,7 @@ func (r *Router) Send(ctx context.Context, dst endpoint.Address, msg *message.Me
 		return err
 	}
 	for attempt := 0; ; attempt++ {
-		l, hops, err := r.find(ctx, to.peer, true)
+		l, hops, err := r.find(ctx, to.peer, !endpoint.OnlyKnownWays(ctx))
 		if err != nil {
 			r.stats.unsentNoRoute.Add(1)
 			return err

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -212,4 +213,21 @@ func BenchmarkOwnRouteAsked(b *testing.B) {
 			b.Fatal(ok, err)
 		}
 	}
+}
+
+// TestKnownWaysAskNobody: who sends by known ways only gets an error at once.
+func TestKnownWaysAskNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := memory.New(memory.Config{Latency: time.Millisecond})
+		r := newNode(t, net, "r", nodeConfig{role: rendezvous.Rendezvous})
+		newNode(t, net, "e", nodeConfig{seeds: []string{"r"}})
+		time.Sleep(time.Second)
+		began := time.Now()
+		if err := r.send(endpoint.KnownWays(t.Context()), &node{id: numbered(0)}, "hello"); !errors.Is(err, endpoint.ErrNoRoute) {
+			t.Errorf("sent: %v", err)
+		}
+		if s := r.r.Stats(); s.Asked != 0 || s.UnsentNoRoute != 1 || time.Since(began) > 0 {
+			t.Errorf("%+v after %v", s, time.Since(began))
+		}
+	})
 }

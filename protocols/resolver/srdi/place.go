@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/juxta-p2p/juxta/advertisements/store"
+	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 )
@@ -66,7 +67,7 @@ func (k *Keeper) send(ctx context.Context, to id.Peer, p *parcel) (int, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	if err := k.res.SendIndex(ctx, to, x); err != nil {
+	if err := k.res.SendIndex(endpoint.KnownWays(ctx), to, x); err != nil {
 		k.log.Debug("copying index entries failed", "to", to.Short(), "error", err)
 		return 0, err
 	}
