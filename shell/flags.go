@@ -41,7 +41,11 @@ script, or input that is not a terminal it runs those and ends.
                       (default: the first free port from 9701 on)
   --seed URL          a rendezvous to begin with, for example tcp://host:9701;
                       may be repeated
+  --seed-list URI     a document that lists more of them, http, https or file;
+                      may be repeated
   --role LIST         edge (default), rendezvous, relay, adhoc; with commas
+  --auto-role TIME    become a rendezvous after that long without one, for example
+                      5m, and an edge again when not needed (default: never)
   --net GROUPID       the network to be in (default: the public one)
   --lan on|off        look for peers near by (default: on)
   --multicast on|off  JXTA multicast (default: on)
@@ -66,6 +70,8 @@ func parseFlags(args []string) (options, error) {
 	f.Func("home", "", func(s string) error { o.home, o.hasHome = s, true; return notEmpty(s) })
 	f.Func("listen", "", func(s string) error { o.peer.Listen = append(o.peer.Listen, s); return notEmpty(s) })
 	f.Func("seed", "", func(s string) error { o.peer.Seeds = append(o.peer.Seeds, s); return notEmpty(s) })
+	f.Func("seed-list", "", func(s string) error { o.peer.SeedLists = append(o.peer.SeedLists, s); return notEmpty(s) })
+	f.DurationVar(&o.peer.AutoRendezvous, "auto-role", 0, "")
 	f.Func("role", "", func(s string) (err error) {
 		o.peer.Roles, err = peergroup.ParseRoles(s)
 		return short(err)
