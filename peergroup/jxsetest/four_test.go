@@ -65,11 +65,11 @@ func startFour(t *testing.T) *four {
 		t.Fatalf("the IDs are %s, want %s", short([]id.Peer{f.j0.id, f.g1.ID(), f.j2.id, f.g3.ID()}), short(f.ids))
 	}
 	for _, g := range []*peergroup.Peer{f.g1, f.g3} {
-		awaitView(t, g, javaSlow+soon, without(f.ids, g.ID())...)
+		awaitView(t, g, javaSlow+3*soon, without(f.ids, g.ID())...)
 		t.Logf("the view of Juxta %s is complete after %v", g.Name(), time.Since(begin).Round(time.Millisecond))
 	}
 	for _, j := range []*javaPeer{f.j0, f.j2} {
-		j.awaitView(t, javaSlow+soon, without(f.ids, j.id)...)
+		j.awaitView(t, javaSlow+3*soon, without(f.ids, j.id)...)
 		t.Logf("the view of Java %s is complete after %v", j.id.Short(), time.Since(begin).Round(time.Millisecond))
 	}
 	return f

@@ -2,6 +2,7 @@ package peergrouptest
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -76,18 +77,15 @@ func (l *lookup) run() {
 	ctx, cancel := context.WithTimeout(context.Background(), lookFor)
 	defer cancel()
 	q := discovery.Query{Kind: advertisements.Advs, Attr: "Name", Value: l.holder.adv.Name, RemoteOnly: true}
-	var failure error
-	for found, err := range l.asker.Net().Discovery().Find(ctx, q) {
-		if err != nil {
-			failure = err
-			break
-		}
-		if p, ok := found.Adv.(*advertisements.Pipe); ok && p.ID == l.holder.adv.ID {
-			l.end(hit, found.From, nil)
-			return
-		}
+	found, err := l.asker.Net().Discovery().FindOne(ctx, q)
+	if p, ok := found.Adv.(*advertisements.Pipe); err == nil && ok && p.ID == l.holder.adv.ID {
+		l.end(hit, found.From, nil)
+		return
 	}
-	l.end(miss, id.Peer{}, failure)
+	if errors.Is(err, discovery.ErrNotFound) {
+		err = nil
+	}
+	l.end(miss, id.Peer{}, err)
 }
 
 func (l *lookup) end(result outcome, from id.Peer, err error) {

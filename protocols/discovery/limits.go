@@ -98,7 +98,8 @@ const (
 	defaultLocal  = 365 * 24 * time.Hour
 	defaultRemote = 2 * time.Hour
 
-	// findOneLimit is what FindOne asks of each peer: one, and some in case of
-	// answers that do not fit.
-	findOneLimit = 3
+	// findOneLimit is what FindOne asks of each peer, and to how many holders a
+	// rendezvous gives the question: one, and another one in case that the first
+	// has gone a moment ago or its answer does not fit.
+	findOneLimit = 2
 )
