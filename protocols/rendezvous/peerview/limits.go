@@ -3,6 +3,10 @@ package peerview
 import "time"
 
 const (
+	// maxHeardDials bounds the addresses of a peer told of that are dialled past
+	// the router.
+	maxHeardDials = 3
+
 	// DefaultLimit is how many members a view has at most; JXSE sets no limit.
 	// A link to each fits in what an endpoint keeps open by default.
 	DefaultLimit = 1024

@@ -263,8 +263,24 @@ func (v *View) sendTo(ctx context.Context, j *job, msg *message.Message) error {
 			return v.scope.SendOn(ctx, l, Service, v.param, msg)
 		}
 	}
-	if j.route != nil && !v.dialable(j.route) {
+	if j.route == nil {
+		return err
+	}
+	if !v.dialable(j.route) {
 		return v.scope.Send(ctx, j.to, Service, v.param, msg)
+	}
+	if !j.hear {
+		return err
+	}
+	// The router passes over heard addresses while it knows a way through others,
+	// but over that nobody can become a member.
+	for _, a := range j.route.Addresses[:min(len(j.route.Addresses), maxHeardDials)] {
+		if !v.ep.Serves(a.Protocol) {
+			continue
+		}
+		if l, err := v.ep.Dial(ctx, a); err == nil && l.Peer() == j.to {
+			return v.scope.SendOn(ctx, l, Service, v.param, msg)
+		}
 	}
 	return err
 }
