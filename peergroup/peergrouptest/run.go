@@ -172,7 +172,7 @@ func (r *run) settle(ctx context.Context) error {
 		time.Sleep(tick)
 	}
 	time.Sleep(rest) // what leases have set off comes to an end
-	r.machine.after(len(r.up) - r.rdvs)
+	r.machine.after(len(r.up)-r.rdvs, r.rdvs)
 	return nil
 }
 

@@ -223,8 +223,16 @@ func reportTable(rep *peergrouptest.Report) []interp.Field {
 		line("churn", "%d left, %d of them crashed", rep.Churn.Left, rep.Churn.Crashed),
 		line("messages", "%d", rep.Messages),
 		line("machine", "%v for %v, %.0f messages a second, at most %.0f MiB", m.Wall.Duration().Round(100*time.Millisecond), rep.Virtual.Duration().Round(time.Second), m.PerSecond, float64(m.Peak)/(1<<20)),
-		line("edge_at_rest", "%s heap, %s stack, %.1f goroutines", kib(m.Heap), kib(m.Stack), m.Goroutines),
+		line("edge_at_rest", "%s", atRest(m)),
 	)
+}
+
+// atRest tells what an edge costs, if that was measured.
+func atRest(m peergrouptest.Machine) string {
+	if m.Heap == 0 {
+		return "not measured: too few edges for so many rendezvous"
+	}
+	return fmt.Sprintf("%s heap, %s stack, %.1f goroutines", kib(m.Heap), kib(m.Stack), m.Goroutines)
 }
 
 // yardUp starts peers and keeps them until it is interrupted.
