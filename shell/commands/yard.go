@@ -194,7 +194,6 @@ func reportTable(rep *peergrouptest.Report) []interp.Field {
 		return "after " + t.Duration().Round(100*time.Millisecond).String()
 	}
 	percent := func(v float64) string { return strconv.FormatFloat(100*v, 'f', 2, 64) + " %" }
-	kib := func(v float64) string { return fmt.Sprintf("%.0f KiB", v/1024) }
 	rate := func(d peergrouptest.Distribution) string {
 		return fmt.Sprintf("%.2f a second, at most %.2f", d.Mean, d.Max)
 	}
@@ -226,6 +225,9 @@ func reportTable(rep *peergrouptest.Report) []interp.Field {
 		line("edge_at_rest", "%s", atRest(m)),
 	)
 }
+
+// kib is a number of octets for people.
+func kib(v float64) string { return fmt.Sprintf("%.0f KiB", v/1024) }
 
 // atRest tells what an edge costs, if that was measured.
 func atRest(m peergrouptest.Machine) string {
