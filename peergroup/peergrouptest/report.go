@@ -23,6 +23,7 @@ type Report struct {
 	Messages uint64            `json:"messages"`
 	Kinds    map[string]uint64 `json:"kinds"`
 
+	// Curve begins with nothing and has the growth of the network in it.
 	Curve   []Sample `json:"curve"`
 	Machine Machine  `json:"machine"`
 }
@@ -120,7 +121,7 @@ const longEnough = 30 * time.Second
 func (r *run) report() *Report {
 	now := time.Now()
 	rep := &Report{
-		Sim: r.sim, Virtual: seconds(r.virtual()), Curve: r.curve, Messages: r.tap.messages.Load(), Kinds: map[string]uint64{},
+		Sim: r.sim, Virtual: seconds(r.virtual()), Curve: slices.Concat([]Sample{{}}, r.growth, r.curve), Messages: r.tap.messages.Load(), Kinds: map[string]uint64{},
 		Settled: Settled{Leases: r.leasesAfter, Views: r.viewsAfter, Began: seconds(r.tap.since.Sub(r.began))},
 		Churn:   Churn{Left: r.left, Crashed: r.crashed, Started: r.started},
 	}

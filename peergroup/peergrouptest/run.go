@@ -31,7 +31,8 @@ type run struct {
 
 	leasesAfter, viewsAfter *Seconds
 	lookups                 []*lookup
-	curve                   []Sample
+	growth, curve           []Sample // until the network was settled, and from then on
+	settled                 bool
 	sampled                 int // lookups counted in curve
 
 	left, crashed, started int
@@ -168,9 +169,11 @@ func (r *run) settle(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
+		r.sample(r.virtual())
 		r.progress("settle", min(float64(took)/float64(settleWithin), 1))
 		time.Sleep(tick)
 	}
+	r.settled = true
 	time.Sleep(rest) // what leases have set off comes to an end
 	r.machine.after(len(r.up)-r.rdvs, r.rdvs)
 	return nil
@@ -205,7 +208,7 @@ func (r *run) watch(ctx context.Context) error {
 			r.leases()
 			if !nextSample.After(now) {
 				nextSample = nextSample.Add(every)
-				r.sample(now.Sub(began))
+				r.sample(r.virtual())
 			}
 			if err := ctx.Err(); err != nil {
 				return context.Cause(ctx)

@@ -8,7 +8,7 @@ import (
 
 // Sample is the state of the network at one moment.
 type Sample struct {
-	At       Seconds `json:"at_s"` // since the network was settled
+	At       Seconds `json:"at_s"` // since the first peer was started
 	Peers    int     `json:"peers"`
 	Known    float64 `json:"views_known"` // mean share of the other rendezvous that a rendezvous knows
 	Least    float64 `json:"views_least"` // the smallest such share, of those that run for 10 s or more
@@ -41,7 +41,11 @@ func (r *run) sample(at time.Duration) {
 		}
 	}
 	s.Messages = r.tap.sinceLast()
-	r.curve = append(r.curve, s)
+	if !r.settled {
+		r.growth = append(r.growth, s)
+	} else {
+		r.curve = append(r.curve, s)
+	}
 	r.machine.peak()
 }
 

@@ -55,7 +55,7 @@ func Plot(w io.Writer, rep *peergrouptest.Report) error {
 		fmt.Fprintf(b, "<path class=\"grid\" d=\"M%d %.1fH%d\"/>\n<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.0f %%</text>\n",
 			plotLeft, plotY(share), plotWidth-plotRight, plotLeft-8, plotY(share)+4, share*100)
 	}
-	whole := rep.Sim.For
+	whole := span(rep)
 	for i := range steps + 1 {
 		at := time.Duration(float64(whole) * float64(i) / steps)
 		fmt.Fprintf(b, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", plotX(at, whole), plotHeight-plotBottom+22, plotTime(at))
@@ -98,9 +98,17 @@ func plotPath(rep *peergrouptest.Report, values []float64) string {
 		if b.Len() == 0 {
 			command = 'M'
 		}
-		fmt.Fprintf(&b, "%c%.1f %.1f", command, plotX(rep.Curve[i].At.Duration(), rep.Sim.For), plotY(v))
+		fmt.Fprintf(&b, "%c%.1f %.1f", command, plotX(rep.Curve[i].At.Duration(), span(rep)), plotY(v))
 	}
 	return b.String()
+}
+
+// span is the time that is drawn.
+func span(rep *peergrouptest.Report) time.Duration {
+	if len(rep.Curve) == 0 {
+		return rep.Sim.For
+	}
+	return max(rep.Curve[len(rep.Curve)-1].At.Duration(), time.Second)
 }
 
 func plotX(at, whole time.Duration) float64 {
