@@ -119,7 +119,7 @@ func (s *Service) ListenWith(ctx context.Context, adv *advertisements.Pipe, cfg 
 		cfg.QueueBytes = s.cfg.QueueBytes
 	}
 	own := *adv
-	in := &Input{s: s, adv: &own, cfg: cfg, q: newQueue(cfg.Queue, cfg.QueueBytes), remove: func() {}}
+	in := &Input{s: s, adv: &own, cfg: cfg, q: newQueue(cfg.Queue, cfg.QueueBytes, &s.stats.inputFull), remove: func() {}}
 	if err := s.open(in); err != nil {
 		return nil, fmt.Errorf("pipe: listen on %s: %w", label(adv), err)
 	}
@@ -300,6 +300,7 @@ func (in *Input) admit(m Message) bool {
 	in.stats.received.Add(1)
 	if in.cfg.Accept != nil && !in.cfg.Accept(m) {
 		in.stats.refused.Add(1)
+		in.s.stats.inputRefused.Add(1)
 		return false
 	}
 	if in.cfg.Handle != nil {

@@ -124,6 +124,7 @@ type Service struct {
 }
 
 type counters struct {
+	inputFull, inputRefused                                                                                  atomic.Uint64
 	queries, answers, refusals, malformed, hostile, unannounced, unanswered, wiresForgotten, askersForgotten atomic.Uint64
 	relayed, relayFull, relaySlow, wireReceived, duplicate, noListener                                       atomic.Uint64
 	moves, searches, unsent                                                                                  atomic.Uint64
@@ -154,16 +155,18 @@ type Stats struct {
 	UnsentEntries  uint64 // entries that could not be copied to another rendezvous
 	Outdated       uint64 // entries not copied since this peer is no rendezvous any more
 
-	WireReceived      uint64 // messages of propagate pipes that came in
-	WireDuplicates    uint64 // of these, those seen before
-	WireNoListener    uint64 // of these, those for a pipe that is not open here, on a peer that does not relay
-	Relayed           uint64 // copies given to listeners and rendezvous on behalf of others
-	RelayDroppedFull  uint64 // messages not relayed because too many were waiting
-	RelayDroppedSlow  uint64 // copies not given because the listener took too long, or had a moment ago
-	Unsent            uint64 // copies of own messages that one listener did not get
-	RelayedPipesKnown int    // propagate pipes without a listener here of which something is remembered
-	PipesForgotten    uint64 // of these, those forgotten for want of room: their messages may come twice
-	AskersForgotten   uint64 // peers bound to an input pipe that will not be told when it closes, for want of room
+	WireReceived        uint64 // messages of propagate pipes that came in
+	WireDuplicates      uint64 // of these, those seen before
+	WireNoListener      uint64 // of these, those for a pipe that is not open here, on a peer that does not relay
+	Relayed             uint64 // copies given to listeners and rendezvous on behalf of others
+	RelayDroppedFull    uint64 // messages not relayed because too many were waiting
+	RelayDroppedSlow    uint64 // copies not given because the listener took too long, or had a moment ago
+	Unsent              uint64 // copies of own messages that one listener did not get
+	RelayedPipesKnown   int    // propagate pipes without a listener here of which something is remembered
+	InputDroppedFull    uint64 // messages dropped because the queue of an input was full, in all inputs that ever were
+	InputDroppedRefused uint64 // messages that ListenConfig.Accept refused
+	PipesForgotten      uint64 // of these, those forgotten for want of room: their messages may come twice
+	AskersForgotten     uint64 // peers bound to an input pipe that will not be told when it closes, for want of room
 }
 
 // Stats returns the counters.
@@ -184,6 +187,7 @@ func (s *Service) Stats() Stats {
 		WireReceived: c.wireReceived.Load(), WireDuplicates: c.duplicate.Load(), WireNoListener: c.noListener.Load(),
 		Relayed: c.relayed.Load(), RelayDroppedFull: c.relayFull.Load(), RelayDroppedSlow: c.relaySlow.Load(),
 		Unsent: c.unsent.Load(), RelayedPipesKnown: known,
+		InputDroppedFull: c.inputFull.Load(), InputDroppedRefused: c.inputRefused.Load(),
 		PipesForgotten: c.wiresForgotten.Load(), AskersForgotten: c.askersForgotten.Load(),
 	}
 }

@@ -205,6 +205,7 @@ func TestFullPropagateQueueDropsTheOldestAtOnce(t *testing.T) {
 			synctest.Wait()
 		}
 		want(t, "stats", in.Stats(), pipe.InputStats{Received: 10, Waiting: 3, DroppedFull: 7})
+		want(t, "of all inputs", a.pipes.Stats().InputDroppedFull, 7)
 		want(t, "left", drain(t, in), "[7 8 9]")
 	})
 }

@@ -3,6 +3,7 @@ package pipe
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // queue is the bounded queue of an input pipe. One mutex guards it; data and
@@ -22,6 +23,7 @@ type queue struct {
 	stalled bool // waiting for room was in vain, and nothing was taken since
 	closed  bool
 	dropped uint64
+	all     *atomic.Uint64 // dropped in all queues of the service
 	taken   uint64
 }
 
@@ -30,8 +32,9 @@ type queued struct {
 	size int64
 }
 
-func newQueue(maxLen int, maxBytes int64) *queue {
+func newQueue(maxLen int, maxBytes int64, all *atomic.Uint64) *queue {
 	return &queue{
+		all:    all,
 		maxLen: maxLen, maxBytes: maxBytes,
 		data: make(chan struct{}, 1), space: make(chan struct{}, 1), done: make(chan struct{}),
 	}
@@ -120,6 +123,7 @@ func (q *queue) push(m Message, size int64) {
 	for q.full(size) {
 		q.pop()
 		q.dropped++
+		q.all.Add(1)
 	}
 	if q.n == len(q.ring) {
 		grown := make([]queued, min(max(2*len(q.ring), 16), max(q.maxLen, 1)))

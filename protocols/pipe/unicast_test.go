@@ -431,6 +431,7 @@ func TestAcceptAndHandle(t *testing.T) {
 		}
 		want(t, "got", got, "[from b]")
 		want(t, "refused", in.Stats().DroppedRefused, 1)
+		want(t, "of all inputs", a.pipes.Stats().InputDroppedRefused, 1)
 	})
 }
 

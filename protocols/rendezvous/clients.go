@@ -98,6 +98,7 @@ func (s *Service) connect(ctx context.Context, in endpoint.Incoming) {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	if err := s.scope.Send(endpoint.KnownWays(ctx), adv.ID, id.ClassRendezvous.String(), s.param, reply); err != nil {
+		s.stats.unsentLease.Add(1)
 		s.log.Info("granting a lease failed", "peer", adv.ID.Short(), "error", err)
 		s.drop(adv.ID)
 		return
@@ -139,6 +140,7 @@ func (s *Service) refuse(ctx context.Context, in endpoint.Incoming) {
 	reply := &message.Message{}
 	s.refer(reply)
 	if err := s.scope.Send(endpoint.KnownWays(ctx), in.From, id.ClassRendezvous.String(), s.param, reply); err != nil {
+		s.stats.unsentLease.Add(1)
 		s.log.Debug("a refusal could not be sent", "peer", in.From.Short(), "error", err)
 	}
 }

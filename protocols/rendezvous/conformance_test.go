@@ -451,6 +451,9 @@ func TestHopsOfPropagatedMessages(t *testing.T) {
 		if m := e.rdv.Stamp(line("x"), "s", "p", 1); m == nil || m.Len() != 2 {
 			t.Errorf("stamped as %v", m)
 		}
+		if n := e.rdv.Stats().DroppedNoHop; n != 2 {
+			t.Errorf("%d messages without a hop counted, want 2", n)
+		}
 	})
 }
 

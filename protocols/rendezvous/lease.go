@@ -80,6 +80,7 @@ func (s *Service) renew(l *lease) {
 	s.expect(l.adv.ID)
 	if msg := s.own(elemConnect); msg != nil {
 		if err := s.scope.Send(ctx, l.adv.ID, id.ClassRendezvous.String(), s.param, msg); err != nil {
+			s.stats.unsentLease.Add(1)
 			s.log.Info("renewing the lease failed", "rendezvous", l.adv.ID.Short(), "error", err)
 		}
 	}
@@ -207,6 +208,7 @@ func (s *Service) giveBack(p id.Peer) {
 			return
 		}
 		if err := s.scope.Send(endpoint.KnownWays(ctx), p, id.ClassRendezvous.String(), s.param, msg); err != nil {
+			s.stats.unsentLease.Add(1)
 			s.log.Debug("a lease was not given back", "rendezvous", p.Short(), "error", err)
 		}
 	})

@@ -42,6 +42,7 @@ func (s *Service) Stamp(msg *message.Message, service, param string, ttl int) *m
 		h.TTL = min(h.TTL, limit)
 	}
 	if h.TTL <= 0 || len(h.Path) > maxPath {
+		s.stats.noHop.Add(1)
 		return nil
 	}
 	doc, err := h.print()

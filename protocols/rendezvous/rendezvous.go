@@ -213,7 +213,7 @@ type Service struct {
 }
 
 type counters struct {
-	sent, unsent, received, malformed, duplicate, expired, overRate, noListener, refused, turnedAway, badLease, busy atomic.Uint64
+	sent, unsent, received, malformed, duplicate, expired, overRate, noListener, refused, turnedAway, badLease, busy, noHop, unsentLease atomic.Uint64
 }
 
 // Stats counts what a service did since it was made.
@@ -228,6 +228,9 @@ type Stats struct {
 	LeasesRefused     uint64 // requests beyond the limit of clients
 	LeasesDenied      uint64 // own requests that a rendezvous refused
 	LeasesIgnored     uint64 // grants, requests and referrals that were not in order
+	UnsentLease       uint64 // grants, refusals, renewals and goodbyes that could not be sent
+	DroppedNoHop      uint64 // messages not passed on since they had no hop left
+	DroppedEvents     uint64 // events that readers of [Service.Events] were too slow for
 	DroppedBusy       uint64 // requests not made because too many were under way
 }
 
@@ -238,7 +241,8 @@ func (s *Service) Stats() Stats {
 		Sent: c.sent.Load(), Unsent: c.unsent.Load(), Received: c.received.Load(), DroppedMalformed: c.malformed.Load(),
 		DroppedDuplicate: c.duplicate.Load(), DroppedExpired: c.expired.Load(), DroppedOverRate: c.overRate.Load(),
 		DroppedNoListener: c.noListener.Load(), LeasesRefused: c.refused.Load(), LeasesIgnored: c.badLease.Load(),
-		LeasesDenied: c.turnedAway.Load(), DroppedBusy: c.busy.Load(),
+		LeasesDenied: c.turnedAway.Load(), UnsentLease: c.unsentLease.Load(), DroppedNoHop: c.noHop.Load(),
+		DroppedEvents: s.events.Lost(), DroppedBusy: c.busy.Load(),
 	}
 }
 
