@@ -102,6 +102,8 @@ func parseFlags(args []string) (options, error) {
 	switch rest := f.Args(); {
 	case len(rest) > 0 && rest[0] == "yard" && !o.hasCommand:
 		o.commands, o.hasCommand = script(rest), true
+		o.peer = alone(o.peer)
+		o.hasHome = true
 	case len(rest) > 1:
 		return o, fmt.Errorf("one script at most, not %q", rest[1])
 	case len(rest) == 1 && o.hasCommand:
@@ -110,6 +112,12 @@ func parseFlags(args []string) (options, error) {
 		o.script = rest[0]
 	}
 	return o, nil
+}
+
+// alone makes a peer keep to itself: the yard has its own, and this one only runs
+// the shell. It keeps nothing and is on no network.
+func alone(cfg peergroup.Config) peergroup.Config {
+	return peergroup.Config{Name: cfg.Name, NoLAN: true, NoMulticast: true, ClientOnly: true}
 }
 
 // script writes words as the line that gives them to the shell.

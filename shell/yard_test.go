@@ -15,8 +15,9 @@ func TestYardOnTheCommandLine(t *testing.T) {
 		{"yard"},
 		{"yard", "=", "x=y", "it's", `"quoted"`, "$home", `back\slash`, "a;b|c", "#no", "", "two\nlines \"$x\" '\\", "ünï☃"},
 	} {
-		o, err := parseFlags(append([]string{"--lan", "off"}, args...))
-		if err != nil || !o.hasCommand || o.script != "" || !o.peer.NoLAN {
+		o, err := parseFlags(append([]string{"--listen", "tcp://127.0.0.1:1"}, args...))
+		if err != nil || !o.hasCommand || o.script != "" || !o.peer.NoLAN || !o.peer.NoMulticast || !o.peer.ClientOnly || len(o.peer.Listen) != 0 ||
+			!o.hasHome || o.home != "" {
 			t.Fatalf("%q: %+v, %v", args, o, err)
 		}
 		s, err := lang.Parse(o.commands)
