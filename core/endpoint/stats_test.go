@@ -58,7 +58,7 @@ func TestWhatIsLostIsCounted(t *testing.T) {
 			}, true, endpoint.Stats{UnsentTooLarge: 1}},
 			{"a broadcast", func() error { return s.Broadcast(t.Context(), "x", "", text("x")) }, true,
 				endpoint.Stats{UnsentBroadcast: 1}},
-			{"one more link", func() error { w.plug(t, &cable{peer: eve}); return nil }, false,
+			{"one more link", func() error { time.Sleep(time.Second); w.plug(t, &cable{peer: eve}); return nil }, false,
 				endpoint.Stats{Links: 1, LinksOpened: 1}},
 			{"too many links", func() error { return w.try(&cable{peer: id.PeerFromSeed(id.NetGroup, []byte("third"))}) }, true,
 				endpoint.Stats{RefusedLinks: 1}},
