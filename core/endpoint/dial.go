@@ -69,6 +69,37 @@ func (e *Endpoint) Dial(ctx context.Context, addr Address) (Link, error) {
 	return nil, &DialError{Addr: addr, Phase: PhaseConnect, Err: context.Cause(ctx)}
 }
 
+// DialNew opens a link of its own to the address, whatever links there are, and
+// tells the other side the service that addr may name. Relay clients ask so for
+// their lease. The error is a *[DialError], or wraps [ErrClosed].
+func (e *Endpoint) DialNew(ctx context.Context, addr Address) (Link, error) {
+	if e.ctx.Err() != nil {
+		return nil, fmt.Errorf("endpoint: dial %s: %w", addr.Base(), ErrClosed)
+	}
+	t := e.transport(addr.Protocol)
+	if t == nil {
+		e.stats.failedDials.Add(1)
+		return nil, &DialError{Addr: addr, Phase: PhaseAddress, Err: ErrNoTransport}
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	l, err := t.Dial(ctx, addr)
+	if err != nil {
+		e.stats.failedDials.Add(1)
+	}
+	return l, err
+}
+
+// Punch opens a link through address translators, for which the other side tries
+// the same at the same moment towards addr of this side; see [Puncher].
+func (e *Endpoint) Punch(ctx context.Context, addr Address, lead bool) (Link, error) {
+	p, ok := e.transport(addr.Protocol).(Puncher)
+	if !ok {
+		return nil, &DialError{Addr: addr, Phase: PhaseAddress, Err: ErrNoTransport}
+	}
+	return p.Punch(ctx, addr, lead)
+}
+
 // dial is the attempt itself.
 func (e *Endpoint) dial(ctx context.Context, t Transport, addr Address, call *dialCall) {
 	defer call.cancel(nil)
@@ -106,6 +137,9 @@ func (e *Endpoint) transport(protocol string) Transport {
 	defer e.tmu.RUnlock()
 	for _, t := range e.transports {
 		if t.Protocol() == protocol {
+			return t
+		}
+		if m, ok := t.(Multi); ok && m.Serves(protocol) {
 			return t
 		}
 	}

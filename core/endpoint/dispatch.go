@@ -14,8 +14,12 @@ type Incoming struct {
 
 	// From is the peer the message says it comes from: the one at the other
 	// end of the link, or the originator of a routed message. It is proven
-	// only if Link is, and the message was not routed.
+	// only if Link is, and the message was not routed; or if Secured is set.
 	From id.Peer
+
+	// Secured says that the message came encrypted from end to end, from a peer
+	// that has proven to be From.
+	Secured bool
 
 	Source Address // of the last hop, or jxta:// of the originator of a routed message
 	Dest   Address // with the service and parameter named, without the prefix of the group
@@ -59,6 +63,17 @@ func (s Scope) Send(ctx context.Context, p id.Peer, service, param string, msg *
 		service, param = s.mangle(service, param)
 	}
 	return s.e.Send(ctx, PeerAddress(p, service, param), msg)
+}
+
+// SendSecure is [Scope.Send] with encryption from end to end, whatever peers are in
+// between. It waits until the peer has proven its ID.
+func (s Scope) SendSecure(ctx context.Context, p id.Peer, service, param string, msg *message.Message) error {
+	if s.group != s.e.cfg.Net {
+		service, param = s.mangle(service, param)
+	}
+	dst := PeerAddress(p, service, param)
+	dst.Protocol = secureProtocol
+	return s.e.Send(ctx, dst, msg)
 }
 
 // SendTo carries msg straight to a transport address, for peers whose ID is not

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/identity"
 	"github.com/juxta-p2p/juxta/core/message"
 )
 
@@ -48,6 +49,19 @@ type Config struct {
 	// id.NetGroup.
 	Net id.Group
 
+	// Identity proves Peer to others; nil if nothing can.
+	Identity *identity.Identity
+
+	// RequireSecure refuses plain links: everything is encrypted, and every
+	// neighbour has proven its ID. Original JXTA peers are then out of reach.
+	RequireSecure bool
+
+	// AllowClaimed takes peers on plain links that go by an ID made of a key
+	// without showing the key, as JXSE 2.7 peers do. Without it they are refused,
+	// since anybody could claim such an ID. Peers with made-up IDs, as JXSE 2.5
+	// has them, are always taken, as claimed.
+	AllowClaimed bool
+
 	// Logger gets state changes and dropped input; nil is silent.
 	Logger *slog.Logger
 
@@ -73,6 +87,7 @@ type Endpoint struct {
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
 	router atomic.Pointer[Router]
+	secure atomic.Pointer[Router]
 	start  time.Time
 	loop   loopback
 	stats  counters
@@ -140,6 +155,7 @@ func (e *Endpoint) Add(t Transport) error {
 	}
 	err := t.Start(Host{
 		Peer: e.cfg.Peer, Logger: e.log.With("transport", t.Protocol()),
+		Identity: e.cfg.Identity, RequireSecure: e.cfg.RequireSecure, AllowClaimed: e.cfg.AllowClaimed,
 		Opened: e.opened, Receive: e.receive, Closed: e.linkClosed,
 	})
 	if err != nil {
@@ -184,6 +200,16 @@ func (e *Endpoint) SetRouter(r Router) {
 	e.router.Store(&r)
 }
 
+// SetSecure installs the way to peers that is encrypted from end to end, which
+// jxtatls:// addresses take; nil removes it.
+func (e *Endpoint) SetSecure(r Router) {
+	if r == nil {
+		e.secure.Store(nil)
+		return
+	}
+	e.secure.Store(&r)
+}
+
 // Send carries msg to dst, whose service may be mangled with a group; services
 // use the methods of [Scope] instead. A message to a jxta:// address takes the
 // router, any other the transport of its protocol; to the peer itself it is
@@ -195,6 +221,14 @@ func (e *Endpoint) SetRouter(r Router) {
 func (e *Endpoint) Send(ctx context.Context, dst Address, msg *message.Message) error {
 	if msg.Len() == 0 {
 		return fmt.Errorf("endpoint: %w", ErrEmpty)
+	}
+	if dst.Protocol == secureProtocol {
+		r := e.secure.Load()
+		if r == nil {
+			e.stats.noRouter.Add(1)
+			return fmt.Errorf("endpoint: send to %s: %w", dst.Base(), ErrNoTransport)
+		}
+		return (*r)(ctx, dst, msg)
 	}
 	if dst.Protocol != "jxta" {
 		l, err := e.Dial(ctx, dst)
@@ -316,6 +350,9 @@ func (e *Endpoint) Close() error {
 	e.loop.close()
 	return errors.Join(errs...)
 }
+
+// secureProtocol is that of the addresses that mean end-to-end encryption.
+const secureProtocol = "jxtatls"
 
 // Names of the elements the endpoint adds and removes.
 const (

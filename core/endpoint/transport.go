@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/identity"
 )
 
 // Transport carries encoded messages between peers over one kind of network.
@@ -27,12 +28,34 @@ type Transport interface {
 	Addresses() []Address
 
 	// Dial opens a link to addr and returns when the other peer has said who
-	// it is. ctx bounds the dialling only. The error is a *DialError.
+	// it is. The service that addr may name is told to the other side. ctx bounds
+	// the dialling only. The error is a *DialError.
 	Dial(ctx context.Context, addr Address) (Link, error)
 
 	// Close ends listening and every link, and returns when no goroutine of
 	// the transport is left.
 	Close() error
+}
+
+// Multi is a [Transport] that serves further protocols beside its first, as TCP
+// does with TLS on the same port.
+type Multi interface {
+	Transport
+
+	// Serves reports whether addresses of this protocol are dialled here.
+	Serves(protocol string) bool
+}
+
+// Puncher is a [Transport] that can open a link through address translators and
+// firewalls when both sides try at the same moment.
+type Puncher interface {
+	Transport
+
+	// Punch tries to reach addr, where the other side does the same towards this
+	// one, until a link is open or ctx ends. Exactly one of the two sides leads.
+	// The link may as well come up as an accepted one, of which only Opened tells;
+	// Punch then fails when ctx ends. The error is a *DialError.
+	Punch(ctx context.Context, addr Address, lead bool) (Link, error)
 }
 
 // Broadcaster is a [Transport] that reaches every peer of the neighbourhood
@@ -53,6 +76,18 @@ type Broadcaster interface {
 type Host struct {
 	Peer   id.Peer
 	Logger *slog.Logger // never nil
+
+	// Identity proves Peer to others; nil if nothing can, and links are then
+	// plain JXTA.
+	Identity *identity.Identity
+
+	// RequireSecure forbids links over which the other side has not proven its
+	// ID, and on which everybody can read.
+	RequireSecure bool
+
+	// AllowClaimed allows plain links with peers whose ID is made of a key that
+	// they do not show. See [Config].
+	AllowClaimed bool
 
 	// Opened is called with each link, accepted or dialled, as soon as the
 	// other side has said who it is and before the first Receive. A link that
@@ -118,6 +153,34 @@ func Dialled(l Link) (Address, bool) {
 	}
 	return d.Dialled(), true
 }
+
+// Observed returns the address at which the other side sees this one on a link,
+// which differs from the own one behind an address translator. It reports false
+// if the link cannot tell; one that can has the method
+//
+//	Observed() Address
+func Observed(l Link) (Address, bool) {
+	o, ok := l.(interface{ Observed() Address })
+	if !ok {
+		return Address{}, false
+	}
+	a := o.Observed()
+	return a, !a.IsZero()
+}
+
+// IsJuxta reports whether the other side of a link is known to be Juxta; a link
+// that knows has the method
+//
+//	Juxta() bool
+func IsJuxta(l Link) bool {
+	j, ok := l.(interface{ Juxta() bool })
+	return ok && j.Juxta()
+}
+
+// ErrUnproven is the cause when a link is refused because the other side goes by
+// an ID that is made of a key, and did not show that it holds the key; or because
+// only proven links are wanted.
+var ErrUnproven = errors.New("the other side did not prove its peer ID")
 
 // ErrLinkClosed is the cause of a failed Send on a link that is closed.
 var ErrLinkClosed = errors.New("the link is closed")

@@ -46,21 +46,7 @@ func (t *Transport) Dial(ctx context.Context, addr endpoint.Address) (endpoint.L
 		}
 		return fail(phase, reason(err))
 	}
-	l, err := t.handshake(ctx, c, addr)
-	if err == nil && !l.juxta {
-		// A JXSE 2.5 acceptor that reads a message together with the welcome
-		// does not look at it before more octets come.
-		err = t.pause(ctx, t.times.settle)
-	}
-	if err != nil {
-		_ = c.Close()
-		return fail(endpoint.PhaseHandshake, err)
-	}
-	if err := t.open(l); err != nil {
-		_ = c.Close()
-		return fail(endpoint.PhasePolicy, err)
-	}
-	return l, nil
+	return t.set.Dialled(ctx, c, addr)
 }
 
 // Causes of a *endpoint.DialError in endpoint.PhaseAddress.

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/transport/stream"
 )
 
 // Protocol is the protocol of the addresses: tcp://host:port.
@@ -49,6 +50,8 @@ type Config struct {
 	// MaxPerHost bounds the connections accepted from one IP address, except
 	// from this machine. Zero means 32.
 	MaxPerHost int
+
+	times stream.Times // tests shorten them
 }
 
 // Transport implements [endpoint.Transport] over TCP.
@@ -59,13 +62,13 @@ type Transport struct {
 	cancel    context.CancelCauseFunc
 	wg        sync.WaitGroup
 	listeners []net.Listener
+	set       *stream.Set
 	stats     counters
 	times     times
 	trusted   func(ip string) bool // exempt from the limits per IP address
 
 	mu      sync.Mutex
 	closed  bool
-	links   map[*link]struct{}
 	waiting []stranger     // accepted, welcome not yet read; oldest first
 	perHost map[string]int // accepted, by IP address
 }
@@ -86,10 +89,8 @@ func New(cfg Config) *Transport {
 	if cfg.MaxPerHost <= 0 {
 		cfg.MaxPerHost = defaultMaxPerHost
 	}
-	t := &Transport{
-		cfg: cfg, times: defaultTimes, trusted: isLoopback,
-		links: map[*link]struct{}{}, perHost: map[string]int{},
-	}
+	t := &Transport{cfg: cfg, times: defaultTimes, trusted: isLoopback, perHost: map[string]int{}}
+	t.set = stream.New(stream.Config{Protocol: Protocol, Local: t.local, MaxMessage: cfg.MaxMessage, Times: cfg.times})
 	t.ctx, t.cancel = context.WithCancelCause(context.Background())
 	return t
 }
@@ -107,18 +108,20 @@ type Stats struct {
 	LostOnClose      uint64 // messages queued on a link when it broke
 }
 
-type counters struct{ accepted, host, strangers, accepts, badWelcome, badFrame, lost atomic.Uint64 }
+type counters struct{ accepted, host, strangers, accepts atomic.Uint64 }
 
 // Stats returns the counters.
 func (t *Transport) Stats() Stats {
-	t.mu.Lock()
-	links := len(t.links)
-	t.mu.Unlock()
 	c := &t.stats
-	return Stats{
-		Accepted: c.accepted.Load(), Links: links, RefusedHost: c.host.Load(), RefusedStrangers: c.strangers.Load(),
-		FailedAccepts: c.accepts.Load(), BadWelcome: c.badWelcome.Load(), BadFrame: c.badFrame.Load(), LostOnClose: c.lost.Load(),
+	st := Stats{
+		Accepted: c.accepted.Load(), RefusedHost: c.host.Load(), RefusedStrangers: c.strangers.Load(),
+		FailedAccepts: c.accepts.Load(),
 	}
+	if t.set != nil {
+		l := t.set.Stats()
+		st.Links, st.BadWelcome, st.BadFrame, st.LostOnClose = l.Links, l.BadWelcome, l.BadFrame, l.LostOnClose
+	}
+	return st
 }
 
 // Protocol implements [endpoint.Transport].
@@ -128,6 +131,7 @@ func (t *Transport) Protocol() string { return Protocol }
 // cannot be listened on and unwraps to the system's reason.
 func (t *Transport) Start(h endpoint.Host) error {
 	t.host = h
+	t.set.Start(h)
 	if t.cfg.ClientOnly {
 		return nil
 	}
@@ -180,10 +184,6 @@ func (t *Transport) Close() error {
 	first := !t.closed
 	t.closed = true
 	strangers := slices.Clone(t.waiting)
-	links := make([]*link, 0, len(t.links))
-	for l := range t.links {
-		links = append(links, l)
-	}
 	t.mu.Unlock()
 	t.cancel(endpoint.ErrClosed)
 	var errs []error
@@ -195,11 +195,7 @@ func (t *Transport) Close() error {
 	for _, s := range strangers {
 		_ = s.c.Close()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), t.times.drain) // for all together
-	defer cancel()
-	for _, l := range links {
-		l.drain(ctx)
-	}
+	t.set.Close()
 	t.wg.Wait()
 	return errors.Join(errs...)
 }
@@ -266,16 +262,12 @@ func (t *Transport) welcomeIncoming(c net.Conn, ip string) {
 		_ = tc.SetKeepAliveConfig(keepAlive)
 		setUserTimeout(tc)
 	}
-	l, err := t.handshake(t.ctx, c, endpoint.Address{})
+	_, err := t.set.Accepted(t.ctx, c, func() { t.release(ip) })
 	t.mu.Lock()
 	t.waiting = slices.DeleteFunc(t.waiting, func(s stranger) bool { return s.c == c })
 	t.mu.Unlock()
-	if err == nil {
-		err = t.open(l)
-	}
 	if err != nil {
 		t.release(ip)
-		_ = c.Close()
 		t.host.Logger.Debug("incoming connection ended early", "from", ip, "error", err)
 	}
 }
@@ -287,27 +279,6 @@ func (t *Transport) release(ip string) {
 	if t.perHost[ip]--; t.perHost[ip] <= 0 {
 		delete(t.perHost, ip)
 	}
-}
-
-// open registers a link whose handshake is done, and starts to read it.
-func (t *Transport) open(l *link) error {
-	t.mu.Lock()
-	if t.closed {
-		t.mu.Unlock()
-		return endpoint.ErrClosed
-	}
-	t.links[l] = struct{}{}
-	t.wg.Add(1) // until the reader is done; not yet started, so that Opened comes first
-	t.mu.Unlock()
-	if err := t.host.Opened(l); err != nil {
-		t.mu.Lock()
-		delete(t.links, l)
-		t.mu.Unlock()
-		t.wg.Done()
-		return err
-	}
-	go l.read() // waited for through t.wg
-	return nil
 }
 
 // origin is the IP address at the other end.

@@ -1,4 +1,4 @@
-package tcp
+package stream
 
 import (
 	"errors"
@@ -14,17 +14,17 @@ import (
 
 // read takes messages from the connection until it ends.
 func (l *link) read() {
-	defer l.t.wg.Done()
+	defer l.s.wg.Done()
 	err := l.readAll()
 	l.fail(err)
 	l.flushers.Wait()
-	l.t.mu.Lock()
-	delete(l.t.links, l)
-	l.t.mu.Unlock()
-	if !l.dialed {
-		l.t.release(l.ip)
+	l.s.mu.Lock()
+	delete(l.s.links, l)
+	l.s.mu.Unlock()
+	if l.onClosed != nil {
+		l.onClosed()
 	}
-	l.t.host.Closed(l)
+	l.s.host.Closed(l)
 }
 
 func (l *link) readAll() error {
@@ -32,8 +32,8 @@ func (l *link) readAll() error {
 		body, err := l.readFrame()
 		if err != nil {
 			if !ended(err) {
-				l.t.stats.badFrame.Add(1)
-				l.t.host.Logger.Debug("link closed", "peer", l.peer.Short(), "error", err)
+				l.s.stats.badFrame.Add(1)
+				l.s.host.Logger.Debug("link closed", "peer", l.peer.Short(), "error", err)
 			}
 			return err
 		}
@@ -42,9 +42,9 @@ func (l *link) readAll() error {
 			return net.ErrClosed // and what came before is no longer wanted
 		default:
 		}
-		if err := l.t.host.Receive(l, body); err != nil {
-			l.t.stats.badFrame.Add(1)
-			l.t.host.Logger.Debug("link closed", "peer", l.peer.Short(), "error", err)
+		if err := l.s.host.Receive(l, body); err != nil {
+			l.s.stats.badFrame.Add(1)
+			l.s.host.Logger.Debug("link closed", "peer", l.peer.Short(), "error", err)
 			return err
 		}
 	}
@@ -102,8 +102,8 @@ func (l *link) readFrame() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h.Length > uint64(l.t.cfg.MaxMessage) {
-		return nil, fmt.Errorf("tcp: a message of %d octets is announced, the limit is %d", h.Length, l.t.cfg.MaxMessage)
+	if h.Length > uint64(l.s.cfg.MaxMessage) {
+		return nil, fmt.Errorf("stream: a message of %d octets is announced, the limit is %d", h.Length, l.s.cfg.MaxMessage)
 	}
 	n := int(h.Length)
 	l.in.extra = time.Duration(n) * time.Second / minRate

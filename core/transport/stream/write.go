@@ -1,4 +1,4 @@
-package tcp
+package stream
 
 import (
 	"context"
@@ -40,8 +40,8 @@ func (f *frames) free() {
 // last write ended only a moment ago: who sends small messages in a tight loop gets
 // few large writes instead of many small ones.
 func (l *link) Send(ctx context.Context, body []byte) error {
-	if len(body) > l.t.cfg.MaxMessage {
-		return fmt.Errorf("tcp: a message of %d octets, the limit is %d", len(body), l.t.cfg.MaxMessage)
+	if len(body) > l.s.cfg.MaxMessage {
+		return fmt.Errorf("stream: a message of %d octets, the limit is %d", len(body), l.s.cfg.MaxMessage)
 	}
 	waited := false
 	l.mu.Lock()
@@ -88,7 +88,7 @@ func (l *link) Send(ctx context.Context, body []byte) error {
 // writeNow writes a message, and leaves to a flusher what the connection does
 // not take at once, and what was queued meanwhile. The caller is the writer.
 func (l *link) writeNow(now time.Time, body []byte) error {
-	_ = l.c.SetWriteDeadline(now.Add(l.t.times.inline))
+	_ = l.c.SetWriteDeadline(now.Add(l.s.times.Inline))
 	rest, err := l.writeOne(body)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = nil
@@ -153,7 +153,7 @@ func (l *link) flush(f *frames) {
 	for {
 		if f != nil {
 			if err := l.writeAll(f.b); err != nil {
-				l.t.stats.lost.Add(uint64(f.n))
+				l.s.stats.lost.Add(uint64(f.n))
 				l.fail(reason(err))
 			} else {
 				f.free()
@@ -175,13 +175,13 @@ func (l *link) flush(f *frames) {
 // writeAll writes all of b. It fails when nothing moves for the write timeout.
 func (l *link) writeAll(b []byte) error {
 	for {
-		_ = l.c.SetWriteDeadline(time.Now().Add(l.t.times.write))
+		_ = l.c.SetWriteDeadline(time.Now().Add(l.s.times.Write))
 		n, err := l.c.Write(b)
 		switch late := errors.Is(err, os.ErrDeadlineExceeded); {
 		case late && n > 0:
 			b = b[n:]
 		case late:
-			return fmt.Errorf("the other side took nothing for %v", l.t.times.write)
+			return fmt.Errorf("the other side took nothing for %v", l.s.times.Write)
 		default:
 			return err
 		}

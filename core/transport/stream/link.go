@@ -1,4 +1,4 @@
-package tcp
+package stream
 
 import (
 	"bufio"
@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -15,20 +16,21 @@ import (
 	"github.com/juxta-p2p/juxta/core/transport/framing"
 )
 
-// link is one TCP connection after its welcomes. It implements [endpoint.Link].
+// link is one connection after its welcomes. It implements [endpoint.Link].
 type link struct {
-	t      *Transport
-	c      net.Conn
-	in     *patient
-	br     *bufio.Reader // reads from in
-	peer   id.Peer
-	local  endpoint.Address
-	remote endpoint.Address
-	asked  endpoint.Address // what the dialler says it was asked to reach
-	dialed bool
-	juxta  bool   // the other side is Juxta, as its welcome tells a dialler
-	ip     string // of the other side
-	vec    vector // belongs to the writer
+	s        *Set
+	c        net.Conn
+	in       *patient
+	br       *bufio.Reader // reads from in
+	peer     id.Peer
+	local    endpoint.Address
+	remote   endpoint.Address
+	asked    endpoint.Address // what the dialler says it was asked to reach
+	dialed   bool
+	juxta    bool   // the other side is Juxta, as its welcome tells a dialler
+	ip       string // of the other side
+	onClosed func() // may be nil
+	vec      vector // belongs to the writer
 
 	mu       sync.Mutex
 	writing  bool          // somebody writes or is about to: the writer
@@ -47,8 +49,8 @@ const mark = "juxta"
 
 // handshake exchanges the welcome lines; target is zero for an accepted
 // connection. It ends with ctx, whose cause is then the error.
-func (t *Transport) handshake(ctx context.Context, c net.Conn, target endpoint.Address) (*link, error) {
-	deadline := time.Now().Add(t.times.welcome)
+func (s *Set) handshake(ctx context.Context, c net.Conn, target endpoint.Address) (*link, error) {
+	deadline := time.Now().Add(s.times.Welcome)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
@@ -57,13 +59,13 @@ func (t *Transport) handshake(ctx context.Context, c net.Conn, target endpoint.A
 	defer stop()
 
 	l := &link{
-		t: t, c: c, in: &patient{c: c, silence: t.times.read}, local: t.local(c), dialed: !target.IsZero(),
+		s: s, c: c, in: &patient{c: c, silence: s.times.Read}, local: s.cfg.Local(c), dialed: !target.IsZero(),
 		ip: origin(c), space: make(chan struct{}, 1), closed: make(chan struct{}),
 	}
 	l.br = bufio.NewReaderSize(l.in, readBuffer)
-	mine := framing.Welcome{Dest: target.Base(), Public: l.local, Peer: t.host.Peer}
+	mine := framing.Welcome{Dest: target.Base(), Public: l.local, Peer: s.host.Peer}
 	if !l.dialed {
-		mine.Dest = endpoint.Address{Protocol: Protocol, Host: c.RemoteAddr().String(), Service: mark, Param: "1"}
+		mine.Dest = endpoint.Address{Protocol: s.cfg.Protocol, Host: c.RemoteAddr().String(), Service: mark, Param: "1"}
 	}
 	_, err := c.Write(mine.AppendTo(nil))
 	if err != nil && ctx.Err() == nil {
@@ -77,10 +79,10 @@ func (t *Transport) handshake(ctx context.Context, c net.Conn, target endpoint.A
 	case err != nil && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		t.stats.badWelcome.Add(1)
+		s.stats.badWelcome.Add(1)
 		return nil, errSilent
 	case err != nil:
-		t.stats.badWelcome.Add(1)
+		s.stats.badWelcome.Add(1)
 		return nil, err
 	case !stop():
 		return nil, context.Cause(ctx) // it may still be about to set the deadline
@@ -127,7 +129,7 @@ func (l *link) fail(err error) {
 	}
 	l.err = err
 	if l.queue != nil {
-		l.t.stats.lost.Add(uint64(l.queue.n))
+		l.s.stats.lost.Add(uint64(l.queue.n))
 		l.queue = nil
 	}
 	close(l.closed)
@@ -138,7 +140,7 @@ func (l *link) fail(err error) {
 // Close implements [endpoint.Link]. What is queued is still written, for a
 // moment; then the connection ends.
 func (l *link) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), l.t.times.drain)
+	ctx, cancel := context.WithTimeout(context.Background(), l.s.times.Drain)
 	defer cancel()
 	l.drain(ctx)
 	return nil
@@ -163,4 +165,21 @@ func (l *link) drain(ctx context.Context) {
 		l.mu.Unlock()
 	}
 	l.fail(endpoint.ErrLinkClosed)
+}
+
+// origin is the IP address at the other end, if there is one.
+func origin(c net.Conn) string {
+	if a, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil {
+		return a.Addr().Unmap().WithZone("").String()
+	}
+	return c.RemoteAddr().String()
+}
+
+// reason strips what repeats the address from an error of package net.
+func reason(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
 }

@@ -1,0 +1,59 @@
+package stream
+
+import "time"
+
+const (
+	// maxQueued bounds the octets that wait behind a write in flight; senders
+	// wait. Large enough for good batches, small enough that they stay in the
+	// processor's cache and that what is urgent does not queue for long.
+	maxQueued = 1 << 18
+
+	// maxAhead bounds the memory taken for a message before its octets came.
+	maxAhead = 64 << 10
+
+	// maxCopied is the size of a message up to which copying it behind its header
+	// is cheaper than telling the system of two pieces.
+	maxCopied = 8 << 10
+
+	// maxPooled bounds the write buffers kept for reuse: a full queue fits.
+	maxPooled = 2 * maxQueued
+
+	// readBuffer holds several small messages per system call.
+	readBuffer = 16 << 10
+
+	// burstGap is the time after a write within which a new message counts as
+	// one of a burst: shorter than any round trip, longer than a loop around Send.
+	burstGap = 5 * time.Microsecond
+
+	// minRate, in octets per second, bounds the time for a message as a whole.
+	minRate = 16 << 10
+)
+
+// Times are the timeouts of links. The zero value of each means the default.
+type Times struct {
+	Welcome time.Duration // the other side's welcome line; 10 s
+	Settle  time.Duration // the pause between the welcomes and the first message to an acceptor not known to be Juxta; 100 ms
+	Read    time.Duration // without an octet inside a message, and for it as a whole, plus its size at minRate; 10 s
+	Inline  time.Duration // Send in its caller's goroutine, which must be able to see its context end; 2 ms
+	Write   time.Duration // without an octet taken by the other side; 10 s, as in JXSE 2.5
+	Drain   time.Duration // closing a link waits for its queue; 200 ms
+}
+
+func (t Times) complete() Times {
+	for _, x := range []struct {
+		v *time.Duration
+		d time.Duration
+	}{
+		{&t.Welcome, 10 * time.Second},
+		{&t.Settle, 100 * time.Millisecond},
+		{&t.Read, 10 * time.Second},
+		{&t.Inline, 2 * time.Millisecond},
+		{&t.Write, 10 * time.Second},
+		{&t.Drain, 200 * time.Millisecond},
+	} {
+		if *x.v == 0 {
+			*x.v = x.d
+		}
+	}
+	return t
+}
