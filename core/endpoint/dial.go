@@ -113,6 +113,10 @@ func (e *Endpoint) dial(ctx context.Context, t Transport, addr Address, call *di
 	e.forget(placeOf(addr), call)
 	e.lmu.Unlock()
 	if err != nil {
+		var r *Refusal
+		if errors.As(err, &r) && !r.Ours {
+			e.refused.add(*r)
+		}
 		call.err = err
 		e.stats.failedDials.Add(1)
 		e.log.Debug("dialling failed", "address", addr.String(), "error", err)

@@ -213,6 +213,10 @@ func (e *Endpoint) receive(l Link, body []byte) error {
 	}
 	msg.Remove(message.Platform, elemSource)
 	msg.Remove(message.Platform, elemDest)
+	if l != nil && in.Dest.Service == refusedService {
+		e.takeRefusal(in)
+		return nil
+	}
 	if !e.originate(&in) {
 		return nil
 	}

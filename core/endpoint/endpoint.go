@@ -62,6 +62,11 @@ type Config struct {
 	// has them, are always taken, as claimed.
 	AllowClaimed bool
 
+	// Admit, if not nil, says of each new link whether it is wanted; an error
+	// refuses it and names the rule. Juxta peers are told the rule. It must not
+	// block.
+	Admit func(Link) error
+
 	// Logger gets state changes and dropped input; nil is silent.
 	Logger *slog.Logger
 
@@ -81,16 +86,17 @@ type Router func(ctx context.Context, dst Address, msg *message.Message) error
 // Endpoint is a peer's place in the network. Its methods are safe for
 // concurrent use. Close it when done.
 type Endpoint struct {
-	cfg    Config
-	log    *slog.Logger
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	wg     sync.WaitGroup
-	router atomic.Pointer[Router]
-	secure atomic.Pointer[Router]
-	start  time.Time
-	loop   loopback
-	stats  counters
+	cfg     Config
+	log     *slog.Logger
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	wg      sync.WaitGroup
+	router  atomic.Pointer[Router]
+	secure  atomic.Pointer[Router]
+	start   time.Time
+	loop    loopback
+	stats   counters
+	refused refusals
 
 	tmu        sync.RWMutex
 	transports []Transport

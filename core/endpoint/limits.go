@@ -44,4 +44,13 @@ const (
 
 	// maxPooledBuffer keeps rare huge messages from staying in memory.
 	maxPooledBuffer = 256 << 10
+
+	// maxRefusals bounds the refusals remembered.
+	maxRefusals = 256
+
+	// maxRule bounds the words of a refusal.
+	maxRule = 256
+
+	// refuseTimeout bounds telling the other side of a refusal.
+	refuseTimeout = time.Second
 )

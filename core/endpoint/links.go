@@ -135,6 +135,13 @@ func (e *Endpoint) opened(l Link) error {
 	if l.Peer() == e.cfg.Peer {
 		return ErrSelf
 	}
+	if e.cfg.Admit != nil {
+		if err := e.cfg.Admit(l); err != nil {
+			e.stats.refusedByRule.Add(1)
+			e.refuse(l, err)
+			return &Refusal{Peer: l.Peer(), Ours: true, Rule: err.Error(), When: time.Now()}
+		}
+	}
 	c := &conn{Link: l}
 	now := e.now()
 	c.used.Store(now)

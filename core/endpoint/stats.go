@@ -26,6 +26,7 @@ type Stats struct {
 
 	FailedDials  uint64 // attempts to open a link that failed
 	RefusedLinks uint64 // links that were not taken because there were too many
+	RefusedRule  uint64 // links that were not taken because of a rule
 	EvictedLinks uint64 // links closed to make room for others
 }
 
@@ -33,7 +34,7 @@ type counters struct {
 	sent, received, delivered, opened, idled                    atomic.Uint64
 	unsent, noLink, noRouter, tooLarge, broadcast               atomic.Uint64
 	malformed, noAddress, noListener, own, selfFull, selfClosed atomic.Uint64
-	failedDials, refusedLinks, evictedLinks                     atomic.Uint64
+	failedDials, refusedLinks, refusedByRule, evictedLinks      atomic.Uint64
 }
 
 // Stats returns the counters.
@@ -50,5 +51,6 @@ func (e *Endpoint) Stats() Stats {
 		DroppedMalformed: c.malformed.Load(), DroppedNoAddress: c.noAddress.Load(), DroppedNoListener: c.noListener.Load(),
 		DroppedOwn: c.own.Load(), DroppedSelfFull: c.selfFull.Load(), DroppedSelfClosed: c.selfClosed.Load(),
 		FailedDials: c.failedDials.Load(), RefusedLinks: c.refusedLinks.Load(), EvictedLinks: c.evictedLinks.Load(),
+		RefusedRule: c.refusedByRule.Load(),
 	}
 }

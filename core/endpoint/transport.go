@@ -177,6 +177,15 @@ func IsJuxta(l Link) bool {
 	return ok && j.Juxta()
 }
 
+// Encrypted reports whether nobody between the two peers can read what goes over
+// a link; a link that knows has the method
+//
+//	Encrypted() bool
+func Encrypted(l Link) bool {
+	x, ok := l.(interface{ Encrypted() bool })
+	return ok && x.Encrypted()
+}
+
 // ErrUnproven is the cause when a link is refused because the other side goes by
 // an ID that is made of a key, and did not show that it holds the key; or because
 // only proven links are wanted.

@@ -139,6 +139,10 @@ func (t *Transport) Dial(ctx context.Context, addr endpoint.Address) (endpoint.L
 	}
 	a, b := newLinks(t, other, which)
 	if err := other.open(b); err != nil {
+		var r *endpoint.Refusal
+		if errors.As(err, &r) {
+			err = &endpoint.Refusal{Peer: other.host.Peer, Rule: r.Rule, When: r.When}
+		}
 		return fail(endpoint.PhasePolicy, err)
 	}
 	if err := t.open(a); err != nil {
