@@ -49,6 +49,12 @@ type Config struct {
 	// IP address and from all. Zero means 200 and 1000.
 	SourceRate, TotalRate int
 
+	// Quiet makes the transport listen and say nothing until it hears somebody.
+	// What is multicast everybody near by can read; peers that have other means
+	// to find each other need it only for original JXTA peers, which speak
+	// unasked.
+	Quiet bool
+
 	// MaxDatagram bounds what is sent, in octets with headers. Zero means
 	// 16384, which JXSE receives; the largest is 65507.
 	MaxDatagram int
@@ -72,6 +78,8 @@ type Transport struct {
 
 	// members is replaced by the rejoining goroutine alone.
 	members atomic.Pointer[membership]
+
+	heard atomic.Bool // somebody else multicasts
 
 	mu     sync.Mutex
 	closed bool
@@ -112,6 +120,7 @@ type Stats struct {
 	Foreign    uint64 // datagrams to another group, or from outside the local networks: not for this transport
 	Interfaces int    // those the group is joined on at present
 
+	HeldBack       uint64 // messages not sent since nobody was heard
 	UnsentTooLarge uint64 // messages that do not fit a datagram
 	Unsent         uint64 // messages that went out on no interface, and datagrams that one of several did not take
 
@@ -122,7 +131,7 @@ type Stats struct {
 }
 
 type counters struct {
-	sent, received, foreign, tooLarge, unsent, malformed, overRate, sources, reads atomic.Uint64
+	sent, received, foreign, heldBack, tooLarge, unsent, malformed, overRate, sources, reads atomic.Uint64
 }
 
 // Stats returns the counters.
@@ -130,7 +139,7 @@ func (t *Transport) Stats() Stats {
 	c := &t.stats
 	return Stats{
 		Sent: c.sent.Load(), Received: c.received.Load(), Foreign: c.foreign.Load(), Interfaces: len(*t.members.Load()),
-		UnsentTooLarge: c.tooLarge.Load(), Unsent: c.unsent.Load(), DroppedMalformed: c.malformed.Load(),
+		HeldBack: c.heldBack.Load(), UnsentTooLarge: c.tooLarge.Load(), Unsent: c.unsent.Load(), DroppedMalformed: c.malformed.Load(),
 		DroppedOverRate: c.overRate.Load(), DroppedSources: c.sources.Load(), FailedReads: c.reads.Load(),
 	}
 }
@@ -180,11 +189,16 @@ func (t *Transport) Start(h endpoint.Host) error {
 
 // Broadcast implements [endpoint.Broadcaster]: it sends one datagram on each
 // interface, and fails if none takes it. The error wraps [ErrTooLarge],
-// [ErrNoInterface] or [endpoint.ErrClosed], or is that of the system.
+// [ErrNoInterface] or [endpoint.ErrClosed], or is that of the system. While
+// [Config.Quiet] holds, nothing is sent, which is counted and no error.
 func (t *Transport) Broadcast(ctx context.Context, body []byte) error {
 	if err := ctx.Err(); err != nil {
 		t.stats.unsent.Add(1)
 		return fmt.Errorf("multicast: %w", err)
+	}
+	if t.cfg.Quiet && !t.heard.Load() {
+		t.stats.heldBack.Add(1)
+		return nil
 	}
 	if n := overhead + len(body); n > t.cfg.MaxDatagram {
 		t.stats.tooLarge.Add(1)
@@ -281,6 +295,9 @@ func (t *Transport) read(c *conn) {
 			continue
 		}
 		t.stats.received.Add(1)
+		if !t.heard.Load() {
+			t.heard.Store(true)
+		}
 	}
 }
 

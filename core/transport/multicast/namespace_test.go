@@ -233,6 +233,33 @@ func TestBroadcastOnLoopback(t *testing.T) {
 	}
 }
 
+// TestQuiet: a quiet transport says nothing before it hears somebody else.
+func TestQuietOnLoopback(t *testing.T) {
+	if !inside(t) {
+		return
+	}
+	a, ra := start(t, Config{Quiet: true}, "a")
+	b, rb := start(t, Config{}, "b")
+	if err := a.Broadcast(t.Context(), encoded(t, "unheard")); err != nil {
+		t.Fatal(err)
+	}
+	hello := encoded(t, "hello")
+	if err := b.Broadcast(t.Context(), hello); err != nil {
+		t.Fatal(err)
+	}
+	ra.want(t, hello)
+	rb.want(t, hello)
+	eventually(t, "a has heard b", func() bool { return a.Stats().Received == 1 })
+	answer := encoded(t, "answer")
+	if err := a.Broadcast(t.Context(), answer); err != nil {
+		t.Fatal(err)
+	}
+	rb.want(t, answer)
+	if s := a.Stats(); s.HeldBack != 1 || s.Sent != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestWireOnLoopback(t *testing.T) {
 	if !inside(t) {
 		return
