@@ -81,6 +81,13 @@ func (r *Route) Clone() *Route {
 	return &c
 }
 
+// Equal reports whether both say the same, in the same order.
+func (r *Route) Equal(o *Route) bool {
+	return r.Dest == o.Dest && slices.Equal(r.Addresses, o.Addresses) && slices.EqualFunc(r.Hops, o.Hops, func(a, b AccessPoint) bool {
+		return a.Peer == b.Peer && slices.Equal(a.Addresses, b.Addresses)
+	})
+}
+
 // Passes reports whether a peer is one of the hops.
 func (r *Route) Passes(p id.Peer) bool {
 	return slices.ContainsFunc(r.Hops, func(h AccessPoint) bool { return h.Peer == p })

@@ -33,9 +33,10 @@ type Config struct {
 	// at each start.
 	Home string
 
-	// Listen are the URLs to listen on, "tcp://host:port"; port 0 lets the
-	// system choose. Empty means TCP on every interface, on port 9701 or the
-	// next free one up to 9799.
+	// Listen are the URLs to listen on, "tcp://host:port" or "http://host:port";
+	// port 0 lets the system choose. TCP serves plain JXTA and TLS on the same
+	// port. Empty means TCP on every interface, on port 9701 or the next free one
+	// up to 9799.
 	Listen []string
 
 	// ClientOnly peers do not listen; Listen must be empty.
@@ -44,8 +45,30 @@ type Config struct {
 	// Public are the URLs to advertise instead of those listened on.
 	Public []string
 
-	// Seeds are URLs of rendezvous to begin with. "tcp://host" means port 9701.
+	// Seeds are URLs of rendezvous to begin with. "tcp://host" means port 9701,
+	// "http://host" port 9700. A "tls://" URL never falls back to plain JXTA.
 	Seeds []string
+
+	// Relays are URLs of relays to ask for a lease as long as others cannot dial
+	// this peer. Rendezvous of Juxta that are relays too need not be named.
+	Relays []string
+
+	// RequireSecure refuses every link that is not encrypted, or over which the
+	// other side has not proven its ID. Original JXTA peers are then out of reach.
+	RequireSecure bool
+
+	// AllowClaimed takes peers on plain links that go by an ID made of a key
+	// without showing the key, as JXSE 2.7 peers do; see [endpoint.Config].
+	AllowClaimed bool
+
+	// Admit, if not nil, says of each new link whether it is wanted; the error
+	// that refuses it names the rule. See [endpoint.Config].
+	Admit func(endpoint.Link) error
+
+	// NoPortMapping keeps the peer from asking the router of its network to let
+	// others in (UPnP, NAT-PMP), which it otherwise does when it finds itself behind
+	// address translation.
+	NoPortMapping bool
 
 	// SeedLists are http, https or file URIs of documents that list further seeds,
 	// one address a line or as XML; see package seeding. They are read again every
@@ -79,7 +102,8 @@ type Config struct {
 	NoLAN bool
 
 	// NoMulticast switches JXTA multicast off, by which original JXTA peers
-	// find each other on a LAN.
+	// find each other on a LAN. Anybody there can read it, so this peer says
+	// nothing by it before it has heard an original one, unless NoLAN is set.
 	NoMulticast bool
 
 	// MeetingDir is the folder where the peers of one machine meet; empty
@@ -93,9 +117,13 @@ type Config struct {
 	// in tests and simulations; such an ID cannot be proven.
 	PeerID id.Peer
 
-	// Transports are used instead of TCP and multicast, if there are any. The
-	// peer owns them.
+	// Transports are used instead of TCP, HTTP and multicast, if there are any.
+	// The peer owns them.
 	Transports []endpoint.Transport
+
+	// Extra are transports beside those, such as one of package
+	// core/transport/quic. The peer owns them.
+	Extra []endpoint.Transport
 
 	// Advertisements are the types of advertisements known; nil means the
 	// standard ones.
@@ -153,8 +181,6 @@ func (r Roles) check() error {
 	switch {
 	case r.AdHoc && (r.Rendezvous || r.Relay):
 		return fmt.Errorf("peergroup: %w: adhoc excludes the others", ErrRole)
-	case r.Relay:
-		return fmt.Errorf("peergroup: %w: this version of Juxta cannot be a relay", ErrRole)
 	}
 	return nil
 }
@@ -209,8 +235,11 @@ func (c *Config) complete() error {
 	return c.Roles.check()
 }
 
-// seedPort is assumed for seeds without port.
-const seedPort = "9701"
+// Ports of URLs that name none.
+const (
+	seedPort = "9701"
+	httpPort = "9700"
+)
 
 // parseURL reads a URL of the configuration. Without a port it means the first
 // of the JXTA range.
@@ -222,8 +251,13 @@ func parseURL(s string) (endpoint.Address, error) {
 	if err != nil {
 		return endpoint.Address{}, err
 	}
-	if _, _, err := a.HostPort(); err != nil && a.Protocol == "tcp" {
-		a.Host += ":" + seedPort
+	if _, _, err := a.HostPort(); err != nil {
+		switch a.Protocol {
+		case "tcp", "tls", "quic":
+			a.Host += ":" + seedPort
+		case "http":
+			a.Host += ":" + httpPort
+		}
 	}
 	return a.Base(), nil
 }

@@ -16,7 +16,6 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -27,7 +26,6 @@ import (
 	"github.com/juxta-p2p/juxta/core/identity"
 	"github.com/juxta-p2p/juxta/core/lan"
 	"github.com/juxta-p2p/juxta/core/transport/multicast"
-	"github.com/juxta-p2p/juxta/core/transport/tcp"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous/seeding"
 	"github.com/juxta-p2p/juxta/protocols/routing"
@@ -48,7 +46,9 @@ type Peer struct {
 	guard   *seeding.Guard
 	near    neighbours
 	lan     *lan.Service // nil if nobody near is looked for
+	routes  sync.Mutex   // held while route is replaced
 	route   atomic.Pointer[advertisements.Route]
+	reach   reach
 	world   *Group
 	net     *Group
 	started atomic.Pointer[Group] // the network, when it is there
@@ -112,7 +112,8 @@ func (p *Peer) start(ctx context.Context) error {
 	}
 	p.log = p.log.With("peer", p.id.Short())
 	if p.ep, err = endpoint.New(endpoint.Config{
-		Peer: p.id, Net: p.cfg.Net, MaxLinks: linksBeside + linksPerClient*p.cfg.MaxClients, Logger: p.log,
+		Peer: p.id, Net: p.cfg.Net, Identity: p.proof(), RequireSecure: p.cfg.RequireSecure, AllowClaimed: p.cfg.AllowClaimed,
+		Admit: p.cfg.Admit, MaxLinks: linksBeside + linksPerClient*p.cfg.MaxClients, Logger: p.log,
 	}); err != nil {
 		return err
 	}
@@ -128,6 +129,7 @@ func (p *Peer) start(ctx context.Context) error {
 			return err
 		}
 	}
+	p.reach.p = p
 	p.refreshRoute()
 	p.router, err = routing.New(routing.Config{Scope: p.ep.Scope(p.cfg.Net), Self: p.Route, Logger: p.log})
 	if err != nil {
@@ -144,6 +146,12 @@ func (p *Peer) start(ctx context.Context) error {
 		if _, err := p.net.Load(m); err != nil {
 			return err
 		}
+	}
+	if len(p.cfg.Transports) == 0 {
+		roaming, stop := context.WithCancel(context.Background())
+		var done sync.WaitGroup
+		done.Go(func() { p.roam(roaming) })
+		p.undo = append(p.undo, func() error { stop(); done.Wait(); return nil })
 	}
 	return p.startLAN(ctx)
 }
@@ -172,43 +180,18 @@ func (p *Peer) startSeeding() (err error) {
 // SeedLists tells how things stand with the lists of [Config.SeedLists].
 func (p *Peer) SeedLists() []seeding.Status { return p.lists.Status() }
 
-// transports makes what Config asks for, without starting anything.
-func (p *Peer) transports() ([]endpoint.Transport, error) {
-	if len(p.cfg.Transports) > 0 {
-		return p.cfg.Transports, nil
+// refreshRoute takes the present addresses into the own route, and reports whether
+// it has changed.
+func (p *Peer) refreshRoute() bool {
+	own := &advertisements.Route{Dest: p.id, Addresses: p.ep.Addresses()}
+	p.reach.extend(own)
+	p.routes.Lock()
+	defer p.routes.Unlock()
+	if old := p.route.Load(); old != nil && old.Equal(own) {
+		return false
 	}
-	tc := tcp.Config{ClientOnly: p.cfg.ClientOnly}
-	for _, s := range p.cfg.Listen {
-		rest, ok := strings.CutPrefix(s, "tcp://")
-		if !ok && strings.Contains(s, "://") {
-			return nil, fmt.Errorf("peergroup: listen %q: %w", s, endpoint.ErrNoTransport)
-		}
-		if !ok {
-			rest = s
-		}
-		rest = strings.TrimSuffix(rest, "/")
-		if _, _, err := (endpoint.Address{Host: rest}).HostPort(); err != nil {
-			return nil, fmt.Errorf("peergroup: listen %q: %w", s, err)
-		}
-		tc.Listen = append(tc.Listen, rest)
-	}
-	for _, s := range p.cfg.Public {
-		a, err := parseURL(s)
-		if err != nil {
-			return nil, fmt.Errorf("peergroup: public address %q: %w", s, err)
-		}
-		tc.Public = append(tc.Public, a)
-	}
-	all := []endpoint.Transport{tcp.New(tc)}
-	if !p.cfg.NoMulticast {
-		all = append(all, multicast.New(multicast.Config{}))
-	}
-	return all, nil
-}
-
-// refreshRoute takes the present addresses into the own route.
-func (p *Peer) refreshRoute() {
-	p.route.Store(&advertisements.Route{Dest: p.id, Addresses: p.ep.Addresses()})
+	p.route.Store(own)
+	return true
 }
 
 // startGroups starts the World group and the network.
@@ -265,6 +248,14 @@ func (p *Peer) openHome() (err error) {
 		return err
 	}
 	p.undo = append(p.undo, p.store.Close)
+	return nil
+}
+
+// proof returns the identity if it is the one the ID is made of.
+func (p *Peer) proof() *identity.Identity {
+	if p.ident != nil && p.ident.Peer() == p.id {
+		return p.ident
+	}
 	return nil
 }
 

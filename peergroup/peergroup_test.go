@@ -469,7 +469,7 @@ func TestAPortThatIsTakenIsNamed(t *testing.T) {
 func TestWrongConfigurationIsRefusedBeforeAnythingStarts(t *testing.T) {
 	for name, cfg := range map[string]peergroup.Config{
 		"roles":         {Roles: peergroup.Roles{AdHoc: true, Rendezvous: true}},
-		"relay":         {Roles: peergroup.Roles{Relay: true}},
+		"relay":         {Roles: peergroup.Roles{AdHoc: true, Relay: true}},
 		"world":         {Net: id.WorldGroup},
 		"seed":          {Seeds: []string{"tcp://with blank:1"}},
 		"listen":        {Listen: []string{"quic://127.0.0.1:1"}},

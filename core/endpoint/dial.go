@@ -140,10 +140,7 @@ func (e *Endpoint) transport(protocol string) Transport {
 	e.tmu.RLock()
 	defer e.tmu.RUnlock()
 	for _, t := range e.transports {
-		if t.Protocol() == protocol {
-			return t
-		}
-		if m, ok := t.(Multi); ok && m.Serves(protocol) {
+		if Carries(t, protocol) {
 			return t
 		}
 	}

@@ -46,6 +46,15 @@ type Multi interface {
 	Serves(protocol string) bool
 }
 
+// Carries reports whether a transport serves a protocol.
+func Carries(t Transport, protocol string) bool {
+	if t.Protocol() == protocol {
+		return true
+	}
+	m, ok := t.(Multi)
+	return ok && m.Serves(protocol)
+}
+
 // Puncher is a [Transport] that can open a link through address translators and
 // firewalls when both sides try at the same moment.
 type Puncher interface {
