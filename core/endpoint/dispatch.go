@@ -182,6 +182,9 @@ func (e *Endpoint) receive(l Link, body []byte) error {
 	msg, err := message.Decode(body)
 	if err != nil {
 		e.stats.malformed.Add(1)
+		if l != nil {
+			e.Offend(l.Origin(), l.Peer(), "malformed messages")
+		}
 		return err
 	}
 	in := Incoming{Message: msg, Link: l}

@@ -86,17 +86,18 @@ type Router func(ctx context.Context, dst Address, msg *message.Message) error
 // Endpoint is a peer's place in the network. Its methods are safe for
 // concurrent use. Close it when done.
 type Endpoint struct {
-	cfg     Config
-	log     *slog.Logger
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
-	wg      sync.WaitGroup
-	router  atomic.Pointer[Router]
-	secure  atomic.Pointer[Router]
-	start   time.Time
-	loop    loopback
-	stats   counters
-	refused refusals
+	cfg      Config
+	log      *slog.Logger
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	wg       sync.WaitGroup
+	router   atomic.Pointer[Router]
+	secure   atomic.Pointer[Router]
+	start    time.Time
+	loop     loopback
+	stats    counters
+	refused  refusals
+	offences offences
 
 	tmu        sync.RWMutex
 	transports []Transport
@@ -162,7 +163,7 @@ func (e *Endpoint) Add(t Transport) error {
 	err := t.Start(Host{
 		Peer: e.cfg.Peer, Logger: e.log.With("transport", t.Protocol()),
 		Identity: e.cfg.Identity, RequireSecure: e.cfg.RequireSecure, AllowClaimed: e.cfg.AllowClaimed,
-		Opened: e.opened, Receive: e.receive, Closed: e.linkClosed,
+		Offend: e.Offend, Opened: e.opened, Receive: e.receive, Closed: e.linkClosed,
 	})
 	if err != nil {
 		_ = t.Close()

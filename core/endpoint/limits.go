@@ -53,4 +53,7 @@ const (
 
 	// refuseTimeout bounds telling the other side of a refusal.
 	refuseTimeout = time.Second
+
+	// maxOffences bounds who is remembered to have run into limits.
+	maxOffences = 256
 )

@@ -155,6 +155,7 @@ func (e *Endpoint) opened(l Link) error {
 	if !ok {
 		e.lmu.Unlock()
 		e.stats.refusedLinks.Add(1)
+		e.Offend(l.Origin(), l.Peer(), "links")
 		return ErrTooManyLinks
 	}
 	e.enter(c)

@@ -98,6 +98,10 @@ type Host struct {
 	// they do not show. See [Config].
 	AllowClaimed bool
 
+	// Offend, if not nil, is called when somebody at a network origin, who may not
+	// have said yet which peer it is, runs into a limit; see [Offence].
+	Offend func(origin string, peer id.Peer, limit string)
+
 	// Opened is called with each link, accepted or dialled, as soon as the
 	// other side has said who it is and before the first Receive. A link that
 	// it refuses must be closed, and Dial must return the error.

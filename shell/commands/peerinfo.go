@@ -14,16 +14,23 @@ func peerinfoCommand(h *Host) *interp.Command {
 		Args: "[PEER]", MaxArgs: 1,
 		Options: []interp.Option{
 			{Letter: "p", Name: "peer", Value: "PEER", Help: "the peer, as in the original shell"},
+			{Letter: "l", Name: "limits", Help: "who ran into which limit of this peer, the worst first"},
 			interp.WaitOption("how long to wait for the answer (default 10s)"),
 		},
 		Complete: func(s *interp.Session, n int) []interp.Suggestion { return s.Variables(classPeerAdv) },
 		Details: "A peer is a variable, a name or an ID; without one it tells about this peer. Original\nJXTA peers do not answer.\n" +
-			"JSON: peer_id, uptime (seconds), clock, trip (seconds). Status 3: no answer.",
-		Examples: []interp.Example{{Line: "peerinfo ann", Text: "how long ann has been up, and how long the answer took"}, {Line: "peerinfo", Text: "this peer"}},
+			"JSON: peer_id, uptime (seconds), clock, trip (seconds). Status 3: no answer.\n" +
+			"With -l: origin (usually an IP address), peer_id, limit, count, last.",
+		Examples: []interp.Example{{Line: "peerinfo ann", Text: "how long ann has been up, and how long the answer took"}, {Line: "peerinfo", Text: "this peer"},
+			{Line: "peerinfo -limits", Text: "who asks too much of this peer"}},
 		Run: func(ctx context.Context, c *interp.Call) error {
 			wait, err := c.Duration("w", dialWait)
 			if err != nil {
 				return err
+			}
+			if c.Flag("l") {
+				h.showOffences(c)
+				return nil
 			}
 			p := h.peer.ID()
 			a := interp.Arg{Text: c.Value("p", "")}
@@ -50,5 +57,21 @@ func peerinfoCommand(h *Host) *interp.Command {
 				interp.Field{Name: "clock", Value: info.Clock}, interp.Field{Name: "trip", Value: info.Trip})
 			return nil
 		},
+	}
+}
+
+// showOffences lists who ran into limits of this peer.
+func (h *Host) showOffences(c *interp.Call) {
+	all := h.peer.Endpoint().Offences()
+	for _, o := range all {
+		who, short := "", ""
+		if !o.Peer.IsZero() {
+			who, short = o.Peer.String(), o.Peer.Short()
+		}
+		c.Row(interp.Field{Name: "origin", Value: o.Origin}, interp.Field{Name: "peer_id", Value: who, Short: short},
+			interp.Field{Name: "limit", Value: o.Limit}, interp.Field{Name: "count", Value: o.Count}, interp.Field{Name: "last", Value: o.Last})
+	}
+	if len(all) == 0 {
+		c.Notice("nobody ran into a limit")
 	}
 }
