@@ -111,4 +111,7 @@ const (
 
 	// retryWait is the pause after a failed write.
 	retryWait = time.Second
+
+	// maxGraves bounds the expired records remembered in a scope.
+	maxGraves = 512
 )

@@ -30,6 +30,7 @@ type Scope struct {
 	bytes   int64
 	seq     uint64
 	log     changeLog
+	graves  []grave // of expired records, the latest last
 
 	// For the writer; unused in memory.
 	pending list[*entry] // to be written
@@ -102,6 +103,7 @@ func (sc *Scope) put(r *Record, end, now int64) (changed, wake bool, err error) 
 	if old != nil && !old.live(now) {
 		wake = sc.remove(old) || wake
 		sc.store.count.expired.Add(1)
+		sc.bury(old.kind, old.key, old.end.at)
 		old = nil
 	}
 	if old != nil {
@@ -281,10 +283,45 @@ func (sc *Scope) queue(e *entry) (wake bool) {
 // not 0.
 func (sc *Scope) expire(now int64, limit int) (wake bool) {
 	for i := 0; sc.ends.due(now) && (limit == 0 || i < limit); i++ {
-		wake = sc.remove(sc.ends[0].of) || wake
+		e := sc.ends[0].of
+		wake = sc.remove(e) || wake
 		sc.store.count.expired.Add(1)
+		sc.bury(e.kind, e.key, e.end.at)
 	}
 	return wake
+}
+
+// grave remembers that a record has expired, and when.
+type grave struct {
+	kind advertisements.Kind
+	key  string
+	end  int64 // in milliseconds since 1970
+}
+
+// bury remembers an expired record.
+func (sc *Scope) bury(kind advertisements.Kind, key string, end int64) {
+	if len(sc.graves) >= maxGraves {
+		sc.graves = slices.Delete(sc.graves, 0, maxGraves/2)
+	}
+	sc.graves = append(sc.graves, grave{kind, key, end})
+}
+
+// Expired returns when the record of the kind and key has expired, if it is not
+// there any more for that reason. Of the records that expired, some of the last
+// are remembered.
+func (sc *Scope) Expired(kind advertisements.Kind, key string) (when time.Time, ok bool) {
+	sc.sweep(time.Now().UnixMilli(), 0)
+	sc.mu.RLock()
+	defer sc.mu.RUnlock()
+	if int(kind) >= kinds || sc.shelves[kind].keys[key] != nil {
+		return time.Time{}, false
+	}
+	for _, g := range slices.Backward(sc.graves) {
+		if g.kind == kind && g.key == key {
+			return time.UnixMilli(g.end), true
+		}
+	}
+	return time.Time{}, false
 }
 
 // sweep is expire for callers without the lock.
