@@ -55,6 +55,7 @@ func (p *Peer) Metrics() []Metric {
 		}
 	}
 	all.stats("routing", p.router.Stats())
+	all.stats("why", p.why.Stats())
 	all.stats("store", p.store.Stats())
 	all.gauge("lan", "neighbours", len(p.Neighbours()))
 	if p.lan != nil {

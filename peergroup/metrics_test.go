@@ -20,6 +20,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/transport/memory"
 	"github.com/juxta-p2p/juxta/core/transport/multicast"
 	"github.com/juxta-p2p/juxta/core/transport/tcp"
+	"github.com/juxta-p2p/juxta/protocols/diagnose"
 	"github.com/juxta-p2p/juxta/protocols/discovery"
 	"github.com/juxta-p2p/juxta/protocols/peerinfo"
 	"github.com/juxta-p2p/juxta/protocols/pipe"
@@ -36,7 +37,7 @@ var kinds = []struct {
 	service string
 	stats   any
 }{
-	{"endpoint", endpoint.Stats{}}, {"tcp", tcp.Stats{}}, {"mcast", multicast.Stats{}}, {"routing", routing.Stats{}},
+	{"endpoint", endpoint.Stats{}}, {"tcp", tcp.Stats{}}, {"mcast", multicast.Stats{}}, {"routing", routing.Stats{}}, {"why", diagnose.Stats{}},
 	{"store", store.Stats{}}, {"lan", lan.Stats{}}, {"rendezvous", rendezvous.Stats{}}, {"peerview", peerview.Stats{}},
 	{"resolver", resolver.Stats{}}, {"discovery", discovery.Stats{}}, {"index", store.IndexStats{}},
 	{"copies", store.IndexStats{}}, {"pipe", pipe.Stats{}},

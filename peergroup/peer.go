@@ -26,6 +26,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/identity"
 	"github.com/juxta-p2p/juxta/core/lan"
 	"github.com/juxta-p2p/juxta/core/transport/multicast"
+	"github.com/juxta-p2p/juxta/protocols/diagnose"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous/seeding"
 	"github.com/juxta-p2p/juxta/protocols/routing"
@@ -49,6 +50,7 @@ type Peer struct {
 	routes  sync.Mutex   // held while route is replaced
 	route   atomic.Pointer[advertisements.Route]
 	reach   reach
+	why     *diagnose.Service
 	world   *Group
 	net     *Group
 	started atomic.Pointer[Group] // the network, when it is there
@@ -219,7 +221,15 @@ func (p *Peer) startGroups() error {
 	}
 	p.undo = append(p.undo, func() error { p.net.leave(); return nil })
 	p.started.Store(p.net)
-	return p.router.Ask(p.net.ctx, p.net.Resolver())
+	if err := p.router.Ask(p.net.ctx, p.net.Resolver()); err != nil {
+		return err
+	}
+	p.why, err = diagnose.New(diagnose.Config{Resolver: p.net.Resolver(), Facts: p.facts, Logger: p.log})
+	if err != nil {
+		return err
+	}
+	p.undo = append(p.undo, func() error { p.why.Close(); return nil })
+	return nil
 }
 
 // openHome locks the home folder and reads what is kept there.

@@ -234,7 +234,7 @@ func (sc *Scope) load(b *bbolt.Bucket, now time.Time) error {
 		}
 		if end <= now.UnixMilli() {
 			s.count.expired.Add(1)
-			sc.bury(r.Kind, r.Key, end)
+			sc.bury(r.Kind, r.Key, r.Fields, end)
 			sc.removed = append(sc.removed, seq)
 			return nil
 		}

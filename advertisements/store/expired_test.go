@@ -19,7 +19,7 @@ func TestExpired(t *testing.T) {
 		sc := s.Scope(id.NetGroup)
 		put := func(key string, life time.Duration) {
 			t.Helper()
-			if _, err := sc.Put(Record{Kind: advertisements.Peers, Key: key, Document: []byte("<a/>"), Lifetime: time.Now().Add(life)}); err != nil {
+			if _, err := sc.Put(Record{Kind: advertisements.Peers, Key: key, Fields: []advertisements.Field{{Name: "Name", Value: "the " + key}}, Document: []byte("<a/>"), Lifetime: time.Now().Add(life)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -34,8 +34,14 @@ func TestExpired(t *testing.T) {
 			if ok != want || ok && !when.Equal(end) {
 				t.Errorf("%s: %v, %v", key, when, ok)
 			}
+			if _, ok := sc.ExpiredWith(advertisements.Peers, "Name", "the "+key); ok != want {
+				t.Errorf("%s by name: %v", key, ok)
+			}
 		}
 		put("ann", time.Minute)
+		if _, ok := sc.ExpiredWith(advertisements.Peers, "Name", "the ann"); ok {
+			t.Error("ann is back and still counts as expired by name")
+		}
 		if _, ok := sc.Expired(advertisements.Peers, "ann"); ok {
 			t.Error("ann is back and still counts as expired")
 		}

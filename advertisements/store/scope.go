@@ -103,7 +103,7 @@ func (sc *Scope) put(r *Record, end, now int64) (changed, wake bool, err error) 
 	if old != nil && !old.live(now) {
 		wake = sc.remove(old) || wake
 		sc.store.count.expired.Add(1)
-		sc.bury(old.kind, old.key, old.end.at)
+		sc.bury(old.kind, old.key, old.fields, old.end.at)
 		old = nil
 	}
 	if old != nil {
@@ -286,24 +286,25 @@ func (sc *Scope) expire(now int64, limit int) (wake bool) {
 		e := sc.ends[0].of
 		wake = sc.remove(e) || wake
 		sc.store.count.expired.Add(1)
-		sc.bury(e.kind, e.key, e.end.at)
+		sc.bury(e.kind, e.key, e.fields, e.end.at)
 	}
 	return wake
 }
 
 // grave remembers that a record has expired, and when.
 type grave struct {
-	kind advertisements.Kind
-	key  string
-	end  int64 // in milliseconds since 1970
+	kind   advertisements.Kind
+	key    string
+	fields []advertisements.Field
+	end    int64 // in milliseconds since 1970
 }
 
 // bury remembers an expired record.
-func (sc *Scope) bury(kind advertisements.Kind, key string, end int64) {
+func (sc *Scope) bury(kind advertisements.Kind, key string, fields []advertisements.Field, end int64) {
 	if len(sc.graves) >= maxGraves {
 		sc.graves = slices.Delete(sc.graves, 0, maxGraves/2)
 	}
-	sc.graves = append(sc.graves, grave{kind, key, end})
+	sc.graves = append(sc.graves, grave{kind, key, fields, end})
 }
 
 // Expired returns when the record of the kind and key has expired, if it is not
@@ -318,6 +319,22 @@ func (sc *Scope) Expired(kind advertisements.Kind, key string) (when time.Time, 
 	}
 	for _, g := range slices.Backward(sc.graves) {
 		if g.kind == kind && g.key == key {
+			return time.UnixMilli(g.end), true
+		}
+	}
+	return time.Time{}, false
+}
+
+// ExpiredWith is [Scope.Expired] for a record with a field of that name and value,
+// of which none is there any more.
+func (sc *Scope) ExpiredWith(kind advertisements.Kind, name, value string) (when time.Time, ok bool) {
+	if len(sc.Find(Query{Kind: kind, Attr: name, Value: value, Limit: 1})) > 0 {
+		return time.Time{}, false
+	}
+	sc.mu.RLock()
+	defer sc.mu.RUnlock()
+	for _, g := range slices.Backward(sc.graves) {
+		if g.kind == kind && slices.Contains(g.fields, advertisements.Field{Name: name, Value: value}) {
 			return time.UnixMilli(g.end), true
 		}
 	}

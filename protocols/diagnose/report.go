@@ -172,8 +172,10 @@ func (r *Report) Conclude(linked bool) {
 
 func (r *Report) conclude(linked bool) Cause {
 	if r.Peer.IsZero() {
-		if r.has(ClockOff) {
-			return ClockOff
+		for _, c := range []Cause{ClockOff, Expired} {
+			if r.has(c) {
+				return c
+			}
 		}
 		return NameUnknown
 	}
