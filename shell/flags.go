@@ -37,18 +37,27 @@ script, or input that is not a terminal it runs those and ends.
   --name NAME         how others see this peer (default: the user's name)
   --home DIR          where key and cache are kept (default: $JUXTA_HOME, or
                       juxta in the user's configuration folder)
-  --listen URL        listen there, for example tcp://:9701; may be repeated
-                      (default: the first free port from 9701 on)
+  --listen URL        listen there, for example tcp://:9701 or http://:9700; may be
+                      repeated (default: tcp, the first free port from 9701 on)
+  --client-only       do not listen at all
+  --public URL        tell others this address instead; may be repeated
   --seed URL          a rendezvous to begin with, for example tcp://host:9701;
                       may be repeated
   --seed-list URI     a document that lists more of them, http, https or file;
                       may be repeated
+  --relay URL         a relay to be reached through while others cannot dial this
+                      peer; may be repeated (seeds that are relays are asked too)
   --role LIST         edge (default), rendezvous, relay, adhoc; with commas
   --auto-role TIME    become a rendezvous after that long without one, for example
                       5m, and an edge again when not needed (default: never)
   --net GROUPID       the network to be in (default: the public one)
   --lan on|off        look for peers near by (default: on)
   --multicast on|off  JXTA multicast (default: on)
+  --map-port on|off   ask the router of this network to let others in, when this
+                      peer finds itself behind address translation (default: on)
+  --secure            refuse every link that is not encrypted and proven
+  --claimed           take peers that go by an ID made of a key without showing it,
+                      as original JXTA 2.7 peers do
   --json              results, notices and errors as JSON, one object a line
   --log LEVEL         log to standard error: debug, info, warn or error
   -c COMMANDS         run these, for example -c 'peers -r; groups -r'
@@ -71,6 +80,12 @@ func parseFlags(args []string) (options, error) {
 	f.Func("listen", "", func(s string) error { o.peer.Listen = append(o.peer.Listen, s); return notEmpty(s) })
 	f.Func("seed", "", func(s string) error { o.peer.Seeds = append(o.peer.Seeds, s); return notEmpty(s) })
 	f.Func("seed-list", "", func(s string) error { o.peer.SeedLists = append(o.peer.SeedLists, s); return notEmpty(s) })
+	f.Func("relay", "", func(s string) error { o.peer.Relays = append(o.peer.Relays, s); return notEmpty(s) })
+	f.Func("public", "", func(s string) error { o.peer.Public = append(o.peer.Public, s); return notEmpty(s) })
+	f.BoolVar(&o.peer.ClientOnly, "client-only", false, "")
+	f.BoolVar(&o.peer.RequireSecure, "secure", false, "")
+	f.BoolVar(&o.peer.AllowClaimed, "claimed", false, "")
+	f.Func("map-port", "", func(s string) (err error) { o.peer.NoPortMapping, err = off(s); return err })
 	f.DurationVar(&o.peer.AutoRendezvous, "auto-role", 0, "")
 	f.Func("role", "", func(s string) (err error) {
 		o.peer.Roles, err = peergroup.ParseRoles(s)

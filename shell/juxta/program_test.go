@@ -56,7 +56,7 @@ func TestStatuses(t *testing.T) {
 		{name: "a command fails", args: onLoopback("-c", "leave; echo never"), status: 1, inError: "# leave - "},
 		{name: "unknown option", args: []string{"--nix"}, status: 2, inError: "juxta: "},
 		{name: "wrong value", args: []string{"--role", "king"}, status: 2, inError: "juxta: "},
-		{name: "not yet a relay", args: []string{"--role", "relay"}, status: 2, inError: "juxta: "},
+		{name: "roles that exclude each other", args: []string{"--role", "adhoc,relay"}, status: 2, inError: "juxta: "},
 		{name: "command used wrongly", args: onLoopback("-c", "peers --nix"), status: 2, inError: "# peers - "},
 		{name: "nothing found", args: onLoopback("-c", "peers"), status: 3, inError: "# peers - no other peers found"},
 		{name: "nobody to ask", args: onLoopback("-c", "search -r -w 100ms"), status: 3, inError: "# search - no advertisements found"},
