@@ -136,6 +136,10 @@ type Config struct {
 	// minutes.
 	Lease time.Duration
 
+	// Clock is the wall clock that this peer shows to others; nil is that of the
+	// system. Tests of clocks that are wrong set it.
+	Clock func() time.Time
+
 	// Rand makes jitter and choices repeatable; nil draws from the system.
 	Rand *rand.Rand
 
@@ -225,6 +229,9 @@ func (c *Config) complete() error {
 	}
 	if c.MaxClients <= 0 {
 		c.MaxClients = rendezvous.DefaultMaxClients
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
 	}
 	if c.Advertisements == nil {
 		c.Advertisements = advertisements.Standard()

@@ -224,7 +224,7 @@ func (p *Peer) startGroups() error {
 	if err := p.router.Ask(p.net.ctx, p.net.Resolver()); err != nil {
 		return err
 	}
-	p.why, err = diagnose.New(diagnose.Config{Resolver: p.net.Resolver(), Facts: p.facts, Logger: p.log})
+	p.why, err = diagnose.New(diagnose.Config{Resolver: p.net.Resolver(), Facts: p.facts, Clock: p.cfg.Clock, Logger: p.log})
 	if err != nil {
 		return err
 	}

@@ -12,16 +12,15 @@ import (
 
 // checkWays tries every address of the peer, and looks which peers in between may
 // lead to it.
-func (p *Peer) checkWays(ctx context.Context, r *diagnose.Report) (linked bool, through []id.Peer) {
-	linked = p.ep.LinkTo(r.Peer) != nil
+func (p *Peer) checkWays(ctx context.Context, r *diagnose.Report) (through []id.Peer) {
 	var addresses []endpoint.Address
 	for _, i := range p.router.Routes() {
 		if i.Peer == r.Peer {
 			addresses, through = i.Addresses, i.Hops
 		}
 	}
-	if linked {
-		return linked, through
+	if p.ep.LinkTo(r.Peer) != nil {
+		return through
 	}
 	checks := make([]diagnose.Check, len(addresses))
 	var dialling sync.WaitGroup
@@ -39,7 +38,7 @@ func (p *Peer) checkWays(ctx context.Context, r *diagnose.Report) (linked bool, 
 		}
 		r.Add(c)
 	}
-	return p.ep.LinkTo(r.Peer) != nil, through
+	return through
 }
 
 // checkAddress tries one address.

@@ -87,7 +87,7 @@ func (p *Peer) Why(ctx context.Context, q id.Peer, name string) *diagnose.Report
 	}
 	p.checkKnown(r)
 	p.checkRules(r)
-	linked, through := p.checkWays(ctx, r)
+	through := p.checkWays(ctx, r)
 	for _, w := range through {
 		if !contains(witnesses, w) {
 			witnesses = append(witnesses, w)
@@ -95,6 +95,7 @@ func (p *Peer) Why(ctx context.Context, q id.Peer, name string) *diagnose.Report
 	}
 	witnesses = witnesses[:min(len(witnesses), maxWitnesses)]
 	answered := p.ask(ctx, r, append([]id.Peer{q}, witnesses...), q)
+	linked := false // what was dialled may be refused by now
 	if l := p.ep.LinkTo(q); l != nil {
 		linked = true
 		r.Add(diagnose.Check{Step: diagnose.StepPath, Subject: l.Remote().Base().String(), OK: true, Detail: pathWords(l)})
@@ -214,7 +215,7 @@ func (p *Peer) ask(ctx context.Context, r *diagnose.Report, witnesses []id.Peer,
 		switch {
 		case errs[i] == nil:
 			answered = answered || witnesses[i] == q && q != p.id
-			r.AddFacts(f, p.id, time.Now())
+			r.AddFacts(f, p.id, p.cfg.Clock())
 		case witnesses[i] != q:
 			r.Add(diagnose.Check{Step: diagnose.StepHops, Subject: "peer " + witnesses[i].Short(), Err: errs[i], Detail: "was asked and does not answer"})
 		}

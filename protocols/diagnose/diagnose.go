@@ -34,6 +34,9 @@ type Config struct {
 	// concurrently, and must not dial or wait long. Required.
 	Facts func(ctx context.Context, p, asker id.Peer) Facts
 
+	// Clock is the wall clock of this peer; nil is that of the system.
+	Clock func() time.Time
+
 	// Logger may be nil.
 	Logger *slog.Logger
 }
@@ -52,6 +55,9 @@ type Service struct {
 func New(cfg Config) (*Service, error) {
 	if cfg.Resolver == nil || cfg.Facts == nil {
 		return nil, errors.New("diagnose: Config.Resolver or Config.Facts is not set")
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -111,7 +117,7 @@ func (s *Service) answer(ctx context.Context, q resolver.Query[*question]) (*Fac
 		return nil, resolver.ErrNoAnswer
 	}
 	f := s.cfg.Facts(ctx, q.Body.Target, q.Source)
-	f.Peer, f.Clock = q.Body.Target, time.Now()
+	f.Peer, f.Clock = q.Body.Target, s.cfg.Clock()
 	s.stats.answered.Add(1)
 	return &f, nil
 }
