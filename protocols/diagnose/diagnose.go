@@ -45,7 +45,6 @@ type Config struct {
 // when done.
 type Service struct {
 	cfg    Config
-	self   id.Peer
 	cancel context.CancelFunc
 	limit  *rate.Limiter
 	stats  counters

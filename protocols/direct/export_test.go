@@ -1,0 +1,4 @@
+package direct
+
+// NewNonce names an attempt.
+var NewNonce = newNonce
