@@ -116,3 +116,20 @@ func (p *Peer) SetRendezvous(on bool) {
 	}
 	p.SetService(id.ClassRendezvous, xmldoc.NewNode("Parm", "", xmldoc.NewNode("Rdv", "true")))
 }
+
+// IsRelay reports whether the peer says that it is a relay. Original relays do not
+// say so.
+func (p *Peer) IsRelay() bool {
+	n, _ := p.Service(id.ClassRelay)
+	flag, _ := n.Child("Relay")
+	return strings.EqualFold(flag.Text(), "true")
+}
+
+// SetRelay says whether the peer is a relay.
+func (p *Peer) SetRelay(on bool) {
+	if !on {
+		p.SetService(id.ClassRelay, xmldoc.Node{})
+		return
+	}
+	p.SetService(id.ClassRelay, xmldoc.NewNode("Parm", "", xmldoc.NewNode("Relay", "true")))
+}

@@ -124,6 +124,7 @@ func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvou
 func (g *Group) describe(role rendezvous.Role) error {
 	self := &advertisements.Peer{ID: g.peer.id, Group: g.adv.ID, Name: g.peer.cfg.Name, Desc: g.peer.cfg.Description}
 	self.SetRendezvous(role == rendezvous.Rendezvous)
+	self.SetRelay(g.peer.cfg.Roles.Relay)
 	if err := self.SetRoute(g.peer.Route()); err != nil {
 		return err
 	}

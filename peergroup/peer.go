@@ -144,6 +144,9 @@ func (p *Peer) start(ctx context.Context) error {
 	if err := p.startGroups(); err != nil {
 		return err
 	}
+	if err := p.startReach(); err != nil {
+		return err
+	}
 	for _, m := range p.cfg.Modules {
 		if _, err := p.net.Load(m); err != nil {
 			return err
