@@ -53,6 +53,11 @@ type Config struct {
 	// this peer. Rendezvous of Juxta that are relays too need not be named.
 	Relays []string
 
+	// ForwardRate bounds what is passed on to others of what one neighbour sends,
+	// in octets a second. Zero means 1 MiB/s, and 32 MiB/s for rendezvous and relays;
+	// less than zero that there is no bound.
+	ForwardRate int64
+
 	// RequireSecure refuses every link that is not encrypted, or over which the
 	// other side has not proven its ID. Original JXTA peers are then out of reach.
 	RequireSecure bool
@@ -226,6 +231,9 @@ func (c *Config) complete() error {
 	}
 	if c.ClientOnly && len(c.Listen) > 0 {
 		return errors.New("peergroup: Config.ClientOnly and Config.Listen contradict each other")
+	}
+	if c.ForwardRate == 0 && (c.Roles.Relay || c.Roles.Rendezvous || c.AutoRendezvous > 0) {
+		c.ForwardRate = servingRate
 	}
 	if c.MaxClients <= 0 {
 		c.MaxClients = rendezvous.DefaultMaxClients

@@ -56,6 +56,15 @@ func (p *Peer) Metrics() []Metric {
 	}
 	all.stats("routing", p.router.Stats())
 	all.stats("why", p.why.Stats())
+	if r := &p.reach; r.direct != nil {
+		all.stats("direct", r.direct.Stats())
+	}
+	if r := &p.reach; r.server != nil {
+		all.stats("relay", r.server.Stats())
+	}
+	if r := &p.reach; r.client != nil {
+		all.stats("relayclient", r.client.Stats())
+	}
 	all.stats("store", p.store.Stats())
 	all.gauge("lan", "neighbours", len(p.Neighbours()))
 	if p.lan != nil {

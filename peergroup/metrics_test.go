@@ -21,9 +21,11 @@ import (
 	"github.com/juxta-p2p/juxta/core/transport/multicast"
 	"github.com/juxta-p2p/juxta/core/transport/tcp"
 	"github.com/juxta-p2p/juxta/protocols/diagnose"
+	"github.com/juxta-p2p/juxta/protocols/direct"
 	"github.com/juxta-p2p/juxta/protocols/discovery"
 	"github.com/juxta-p2p/juxta/protocols/peerinfo"
 	"github.com/juxta-p2p/juxta/protocols/pipe"
+	"github.com/juxta-p2p/juxta/protocols/relay"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous/peerview"
 	"github.com/juxta-p2p/juxta/protocols/resolver"
@@ -38,6 +40,7 @@ var kinds = []struct {
 	stats   any
 }{
 	{"endpoint", endpoint.Stats{}}, {"tcp", tcp.Stats{}}, {"mcast", multicast.Stats{}}, {"routing", routing.Stats{}}, {"why", diagnose.Stats{}},
+	{"direct", direct.Stats{}}, {"relay", relay.ServerStats{}}, {"relayclient", relay.ClientStats{}},
 	{"store", store.Stats{}}, {"lan", lan.Stats{}}, {"rendezvous", rendezvous.Stats{}}, {"peerview", peerview.Stats{}},
 	{"resolver", resolver.Stats{}}, {"discovery", discovery.Stats{}}, {"index", store.IndexStats{}},
 	{"copies", store.IndexStats{}}, {"pipe", pipe.Stats{}},

@@ -70,6 +70,13 @@ const (
 	linksBeside    = 1024
 )
 
+// What rendezvous and relays pass on for one neighbour, in octets a second, and for
+// how many that do all they may at once.
+const (
+	servingRate  = 32 << 20
+	forwardLinks = 8
+)
+
 // Start starts a peer. ctx is its lifetime: when it ends, the peer closes as if
 // by [Peer.Close]. Start returns when the peer listens and its services are
 // ready; it does not wait for other peers. On an error nothing is left behind.
@@ -133,7 +140,9 @@ func (p *Peer) start(ctx context.Context) error {
 	}
 	p.reach.p = p
 	p.refreshRoute()
-	p.router, err = routing.New(routing.Config{Scope: p.ep.Scope(p.cfg.Net), Self: p.Route, Logger: p.log})
+	p.router, err = routing.New(routing.Config{
+		Scope: p.ep.Scope(p.cfg.Net), Self: p.Route, ForwardRate: p.cfg.ForwardRate, ForwardAll: p.cfg.ForwardRate * forwardLinks, Logger: p.log,
+	})
 	if err != nil {
 		return err
 	}

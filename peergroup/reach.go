@@ -10,8 +10,8 @@ import (
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
-	"github.com/juxta-p2p/juxta/protocols/diagnose"
 	"github.com/juxta-p2p/juxta/protocols/direct"
+	"github.com/juxta-p2p/juxta/protocols/relay"
 )
 
 const (
@@ -30,6 +30,8 @@ type reach struct {
 	observer *direct.Observer // nil if no transport could tell
 	direct   *direct.Service  // likewise
 	wake     chan struct{}
+	server   *relay.Server // nil unless this peer is a relay
+	client   *relay.Client // nil if it looks for none
 
 	mu     sync.Mutex
 	state  Reachability
@@ -64,6 +66,9 @@ func (r Reachability) String() string {
 func (p *Peer) startReach() error {
 	r := &p.reach
 	r.wake = make(chan struct{}, 1)
+	if err := p.startRelay(); err != nil {
+		return err
+	}
 	if !slices.ContainsFunc(p.ep.Transports(), func(t endpoint.Transport) bool { _, ok := t.(endpoint.Puncher); return ok }) {
 		return nil
 	}
@@ -163,6 +168,7 @@ func (r *reach) conclude(state Reachability, public []endpoint.Address) {
 	if news {
 		r.p.log.Info("reachability", "state", state.String(), "public", public, "nat", r.kinds())
 	}
+	r.want()
 	r.p.Refresh()
 }
 
@@ -201,11 +207,16 @@ func (r *reach) extend(own *advertisements.Route) {
 			own.Addresses = append(own.Addresses, a)
 		}
 	}
-	own.Hops = append(own.Hops, r.hops...)
+	if len(r.hops) > 0 { // hops stand for one way; the other relays are in reserve
+		own.Hops = r.hops[:1:1]
+	}
 }
 
 // moved is told that the network is another one.
 func (r *reach) moved() {
+	if r.client != nil {
+		r.client.Wake()
+	}
 	if r.observer == nil {
 		return
 	}
@@ -238,17 +249,3 @@ func (r *reach) words() string {
 	}
 	return s
 }
-
-// relays are the relays at which this peer holds a lease.
-func (r *reach) relays() []id.Peer {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var all []id.Peer
-	for _, h := range r.hops {
-		all = append(all, h.Peer)
-	}
-	return all
-}
-
-// relayFacts adds what this peer as a relay knows of another.
-func (r *reach) relayFacts(q id.Peer, f *diagnose.Facts) {}

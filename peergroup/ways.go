@@ -2,70 +2,63 @@ package peergroup
 
 import (
 	"context"
-	"sync"
+	"fmt"
 	"time"
 
-	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/protocols/diagnose"
+	"github.com/juxta-p2p/juxta/protocols/routing"
 )
 
-// checkWays tries every address of the peer, and looks which peers in between may
-// lead to it.
+// checkWays tries every address of the peer, and looks which peers in between lead
+// to it. It returns those.
 func (p *Peer) checkWays(ctx context.Context, r *diagnose.Report) (through []id.Peer) {
-	var addresses []endpoint.Address
-	for _, i := range p.router.Routes() {
-		if i.Peer == r.Peer {
-			addresses, through = i.Addresses, i.Hops
+	x := p.router.Explain(ctx, r.Peer)
+	for _, l := range x.Links {
+		r.Add(diagnose.Check{Step: diagnose.StepPath, Subject: l.Remote.Base().String(), OK: true, Detail: "a link was open before"})
+	}
+	for _, a := range x.Tried {
+		r.Add(checkAddress(a))
+	}
+	for _, w := range x.Through {
+		for _, h := range w.Peers {
+			through = append(through, h.Peer)
+			r.Add(checkHop(h))
 		}
 	}
-	if p.ep.LinkTo(r.Peer) != nil {
-		return through
+	if n := x.Nack; n != nil {
+		r.Add(diagnose.Check{Step: diagnose.StepHops, Subject: "peer " + n.Reporter.Short(), Witness: n.Reporter,
+			Detail: fmt.Sprintf("said %v ago that it cannot reach it", time.Since(n.When).Round(time.Second))})
 	}
-	checks := make([]diagnose.Check, len(addresses))
-	var dialling sync.WaitGroup
-	for i, a := range addresses {
-		dialling.Go(func() { checks[i] = p.checkAddress(ctx, a, r.Peer) })
-	}
-	dialling.Wait()
-	for _, c := range checks {
-		r.Add(c)
-	}
-	for _, h := range through {
-		c := diagnose.Check{Step: diagnose.StepHops, Subject: "peer " + h.Short(), Detail: "may lead to it, but there is no link to that peer"}
-		if p.ep.LinkTo(h) != nil {
-			c.OK, c.Detail = true, "may lead to it, and there is a link to that peer"
-		}
-		r.Add(c)
+	if len(x.Failures) > 0 {
+		f := x.Failures[len(x.Failures)-1]
+		r.Add(diagnose.Check{Step: diagnose.StepPath, Subject: "the last message that failed",
+			Detail: fmt.Sprintf("%v ago: %v", time.Since(f.When).Round(time.Second), f.Err), Err: f.Err})
 	}
 	return through
 }
 
-// checkAddress tries one address.
-func (p *Peer) checkAddress(ctx context.Context, a endpoint.Address, q id.Peer) diagnose.Check {
-	ctx, cancel := context.WithTimeout(ctx, addressWait)
-	defer cancel()
-	began := time.Now()
-	l, err := p.ep.DialNew(ctx, a)
-	if err == nil && l.Peer() != q {
-		err = &endpoint.DialError{Addr: a, Phase: endpoint.PhaseIdentity, Err: &OtherPeerError{Want: q, Got: l.Peer()}}
-	}
-	c := diagnose.Check{Step: diagnose.StepAddress, Subject: a.String(), OK: err == nil, Took: time.Since(began), Err: err}
-	if err != nil {
-		c.Cause = diagnose.CauseOf(err)
+func checkAddress(a routing.AddressState) diagnose.Check {
+	c := diagnose.Check{Step: diagnose.StepAddress, Subject: a.Address.String(), Took: a.Took, OK: a.Err == nil}
+	if a.Err != nil {
+		c.Err, c.Cause = a.Err, diagnose.CauseOf(a.Err)
 	} else {
-		c.Detail = "answers"
+		c.Detail = fmt.Sprintf("answered after %v", a.Took.Round(time.Millisecond/10))
 	}
 	return c
 }
 
-// addressWait bounds trying one address.
-const addressWait = 5 * time.Second
-
-// OtherPeerError tells that another peer answers at an address.
-type OtherPeerError struct{ Want, Got id.Peer }
-
-// Error implements error.
-func (e *OtherPeerError) Error() string {
-	return "peer " + e.Got.Short() + " answers there, not peer " + e.Want.Short()
+func checkHop(h routing.HopState) diagnose.Check {
+	c := diagnose.Check{Step: diagnose.StepHops, Subject: "peer " + h.Peer.Short(), Took: h.Took, OK: h.Leads, Err: h.Err, Witness: h.Peer}
+	switch {
+	case h.Leads:
+		c.Detail = "leads to it"
+	case h.Asked:
+		c.Detail = "was asked and does not say that it leads to it"
+	case h.Linked:
+		c.Detail = "may lead to it, and could not be asked"
+	default:
+		c.Detail = "may lead to it, but there is no link to that peer"
+	}
+	return c
 }

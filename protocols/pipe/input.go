@@ -27,7 +27,8 @@ type Message struct {
 	From id.Peer
 
 	// Proven says that the message came straight from that peer, over a link
-	// on which it has proven its ID, or that it is this peer's own.
+	// on which it has proven its ID, or encrypted from end to end, or that it is
+	// this peer's own. On a secure pipe it is always set.
 	Proven bool
 }
 
@@ -78,7 +79,7 @@ type asker struct {
 	query int32
 }
 
-type inputCounters struct{ received, refused, duplicate atomic.Uint64 }
+type inputCounters struct{ received, refused, plain, duplicate atomic.Uint64 }
 
 // InputStats counts what an [Input] got since it was opened.
 type InputStats struct {
@@ -87,6 +88,7 @@ type InputStats struct {
 	Waiting           int    // and those in the queue
 	DroppedFull       uint64 // and those dropped because the queue was full
 	DroppedRefused    uint64 // and those that Accept refused
+	DroppedPlain      uint64 // messages of a secure pipe that did not come encrypted from end to end
 	DroppedDuplicates uint64 // messages of a propagate pipe that came again
 }
 
@@ -106,7 +108,7 @@ func (s *Service) Listen(ctx context.Context, adv *advertisements.Pipe) (*Input,
 
 // ListenWith is [Service.Listen] with other than the usual settings.
 func (s *Service) ListenWith(ctx context.Context, adv *advertisements.Pipe, cfg ListenConfig) (*Input, error) {
-	if err := check("listen on", adv); err != nil {
+	if err := s.check("listen on", adv); err != nil {
 		return nil, err
 	}
 	if err := context.Cause(ctx); err != nil {
@@ -216,7 +218,7 @@ func (in *Input) Messages(ctx context.Context) iter.Seq2[Message, error] {
 func (in *Input) Stats() InputStats {
 	st := InputStats{
 		Received: in.stats.received.Load(), DroppedRefused: in.stats.refused.Load(),
-		DroppedDuplicates: in.stats.duplicate.Load(),
+		DroppedPlain: in.stats.plain.Load(), DroppedDuplicates: in.stats.duplicate.Load(),
 	}
 	in.q.mu.Lock()
 	defer in.q.mu.Unlock()
@@ -289,6 +291,11 @@ func (in *Input) dismiss(ctx context.Context) {
 
 // receive takes a message of a unicast pipe from the endpoint.
 func (in *Input) receive(_ context.Context, x endpoint.Incoming) {
+	if in.adv.Type == advertisements.UnicastSecure && !x.Secured {
+		in.stats.plain.Add(1)
+		in.s.stats.inputPlain.Add(1)
+		return
+	}
 	m := Message{Message: x.Message, From: x.From, Proven: in.s.proven(x, x.From)}
 	if in.admit(m) {
 		in.q.putWait(m)
@@ -314,6 +321,9 @@ func (in *Input) admit(m Message) bool {
 // a link on which it has proven its ID, or from this peer, whose name in a
 // message from elsewhere the endpoint and the router do not let pass.
 func (s *Service) proven(x endpoint.Incoming, from id.Peer) bool {
+	if x.Secured {
+		return x.From == from
+	}
 	if x.Link == nil {
 		return from == s.self && x.From == s.self
 	}

@@ -94,6 +94,10 @@ const (
 	// reached before the pipe looks for another one.
 	reachWait = 3 * time.Second
 
+	// secureWait is the same on a secure pipe: proving who one is takes some round
+	// trips, and a way that is gone is waited for.
+	secureWait = 30 * time.Second
+
 	// maxMoves bounds how often one message makes its pipe look for a peer.
 	maxMoves = 4
 

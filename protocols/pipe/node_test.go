@@ -11,12 +11,14 @@ import (
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/identity"
 	"github.com/juxta-p2p/juxta/core/message"
 	"github.com/juxta-p2p/juxta/core/transport/memory"
 	"github.com/juxta-p2p/juxta/protocols/pipe"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 	"github.com/juxta-p2p/juxta/protocols/resolver"
 	"github.com/juxta-p2p/juxta/protocols/routing"
+	"github.com/juxta-p2p/juxta/protocols/secure"
 )
 
 // node is a peer as far as this package needs one.
@@ -29,6 +31,7 @@ type node struct {
 	rdv   *rendezvous.Service
 	res   *resolver.Service
 	pipes *pipe.Service
+	sec   *secure.Service
 	stop  func()
 }
 
@@ -40,6 +43,7 @@ type nodeConfig struct {
 	transport endpoint.Transport // instead of the memory network
 	pipes     pipe.Config        // limits
 	bare      bool               // without pipe service
+	secure    bool               // with a key, and a way that is encrypted from end to end
 }
 
 func peerID(name string) id.Peer { return id.PeerFromSeed(id.NetGroup, []byte(name)) }
@@ -54,6 +58,12 @@ func newNode(t testing.TB, net *memory.Network, name string, cfg nodeConfig) *no
 		}
 	}
 	var err error
+	var own *identity.Identity
+	if cfg.secure {
+		own, err = identity.New(identity.Ed25519)
+		must(err)
+		n.id = own.Peer()
+	}
 	n.ep, err = endpoint.New(endpoint.Config{Peer: n.id})
 	must(err)
 	if cfg.transport == nil {
@@ -66,6 +76,11 @@ func newNode(t testing.TB, net *memory.Network, name string, cfg nodeConfig) *no
 	}
 	n.rt, err = routing.New(routing.Config{Scope: scope, Self: self})
 	must(err)
+	if cfg.secure {
+		n.sec, err = secure.New(secure.Config{Scope: scope, Identity: own})
+		must(err)
+		cfg.pipes.Secure = true
+	}
 	adv := &advertisements.Peer{ID: n.id, Group: id.NetGroup, Name: name}
 	adv.SetRendezvous(cfg.role == rendezvous.Rendezvous)
 	must(adv.SetRoute(self()))
@@ -115,6 +130,9 @@ func newNode(t testing.TB, net *memory.Network, name string, cfg nodeConfig) *no
 		}
 		n.res.Close()
 		n.rdv.Close()
+		if n.sec != nil {
+			n.sec.Close()
+		}
 		n.rt.Close()
 		if err := n.ep.Close(); err != nil {
 			t.Error(err)

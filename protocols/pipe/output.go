@@ -77,7 +77,7 @@ func (s *Service) Bind(adv *advertisements.Pipe, peer id.Peer) (*Output, error) 
 	if err != nil {
 		return nil, err
 	}
-	if adv.Type != advertisements.Unicast || peer.IsZero() {
+	if adv.Type == advertisements.Propagate || peer.IsZero() {
 		o.Close()
 		return nil, fmt.Errorf("pipe: bind %s: %w: a unicast pipe and a peer are needed", label(adv), ErrType)
 	}
@@ -88,7 +88,7 @@ func (s *Service) Bind(adv *advertisements.Pipe, peer id.Peer) (*Output, error) 
 
 // output makes and registers an output.
 func (s *Service) output(adv *advertisements.Pipe, peers []id.Peer) (*Output, error) {
-	if err := check("dial", adv); err != nil {
+	if err := s.check("dial", adv); err != nil {
 		return nil, err
 	}
 	if len(peers) > maxPeers {
@@ -113,7 +113,7 @@ func (s *Service) output(adv *advertisements.Pipe, peers []id.Peer) (*Output, er
 		s.outputs[own.ID] = map[*Output]struct{}{}
 	}
 	s.outputs[own.ID][o] = struct{}{}
-	if own.Type == advertisements.Unicast && !s.minding {
+	if own.Type != advertisements.Propagate && !s.minding {
 		s.minding = true
 		s.wg.Go(s.upkeep)
 	}
@@ -210,12 +210,16 @@ func (o *Output) sendTo(ctx context.Context, p id.Peer, msg *message.Message) er
 		}
 		return nil
 	}
+	send, wait := s.scope.Send, reachWait
+	if o.adv.Type == advertisements.UnicastSecure {
+		send, wait = s.scope.SendSecure, secureWait
+	}
 	if o.fixed {
-		return s.scope.Send(ctx, p, pipeService, o.param, msg)
+		return send(ctx, p, pipeService, o.param, msg)
 	}
 	for {
-		short := patient(ctx, reachWait)
-		err := s.scope.Send(short, p, pipeService, o.param, msg)
+		short := patient(ctx, wait)
+		err := send(short, p, pipeService, o.param, msg)
 		short.stop()
 		// If it took too long only because the link is busy there is a peer that
 		// listens, and nothing but to wait.

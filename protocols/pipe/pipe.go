@@ -3,7 +3,7 @@
 //
 // Whoever listens on a pipe gets an [Input]; whoever dials it gets an [Output].
 // A unicast pipe leads to one peer that listens, and moves to another one when
-// that peer goes away. A propagate pipe leads to every peer of the group that
+// that peer goes away; a secure one is encrypted from end to end besides. A propagate pipe leads to every peer of the group that
 // listens. Neither acknowledges anything: a message may be lost with a peer or
 // a link, but the messages of one sender come in the order sent.
 //
@@ -42,7 +42,7 @@ var (
 	// ErrClosed: the pipe or the service is closed.
 	ErrClosed = errors.New("pipe is closed")
 	// ErrSecure: pipes of type [advertisements.UnicastSecure] need end-to-end
-	// encryption, which this service does not do.
+	// encryption, which this service was not given; see [Config].Secure.
 	ErrSecure = errors.New("secure pipes are not served here")
 	// ErrType: the advertisement names a type of pipe that nobody knows, or one
 	// for which the call makes no sense.
@@ -85,6 +85,11 @@ type Config struct {
 	// taken. Zero means 16 MiB.
 	QueueBytes int64
 
+	// Secure says that the endpoint has a way that is encrypted from end to end,
+	// so that pipes of type [advertisements.UnicastSecure] can be used. Without it
+	// they are refused with [ErrSecure]; nothing ever falls back to a plain way.
+	Secure bool
+
 	// Logger may be nil.
 	Logger *slog.Logger
 }
@@ -124,7 +129,7 @@ type Service struct {
 }
 
 type counters struct {
-	inputFull, inputRefused                                                                                  atomic.Uint64
+	inputFull, inputRefused, inputPlain                                                                      atomic.Uint64
 	queries, answers, refusals, malformed, hostile, unannounced, unanswered, wiresForgotten, askersForgotten atomic.Uint64
 	relayed, relayFull, relaySlow, wireReceived, duplicate, noListener                                       atomic.Uint64
 	moves, searches, unsent                                                                                  atomic.Uint64
@@ -165,6 +170,7 @@ type Stats struct {
 	RelayedPipesKnown   int    // propagate pipes without a listener here of which something is remembered
 	InputDroppedFull    uint64 // messages dropped because the queue of an input was full, in all inputs that ever were
 	InputDroppedRefused uint64 // messages that ListenConfig.Accept refused
+	InputDroppedPlain   uint64 // messages for secure pipes that did not come encrypted from end to end
 	PipesForgotten      uint64 // of these, those forgotten for want of room: their messages may come twice
 	AskersForgotten     uint64 // peers bound to an input pipe that will not be told when it closes, for want of room
 }
@@ -188,7 +194,8 @@ func (s *Service) Stats() Stats {
 		Relayed: c.relayed.Load(), RelayDroppedFull: c.relayFull.Load(), RelayDroppedSlow: c.relaySlow.Load(),
 		Unsent: c.unsent.Load(), RelayedPipesKnown: known,
 		InputDroppedFull: c.inputFull.Load(), InputDroppedRefused: c.inputRefused.Load(),
-		PipesForgotten: c.wiresForgotten.Load(), AskersForgotten: c.askersForgotten.Load(),
+		InputDroppedPlain: c.inputPlain.Load(),
+		PipesForgotten:    c.wiresForgotten.Load(), AskersForgotten: c.askersForgotten.Load(),
 	}
 }
 
@@ -304,13 +311,13 @@ func (s *Service) local(p id.Pipe, t advertisements.PipeType) *Input {
 }
 
 // check refuses advertisements that this service cannot serve.
-func check(what string, adv *advertisements.Pipe) error {
+func (s *Service) check(what string, adv *advertisements.Pipe) error {
 	switch {
 	case adv == nil || adv.ID.IsZero():
 		return fmt.Errorf("pipe: %s: the advertisement names no pipe: %w", what, ErrType)
-	case adv.Type == advertisements.UnicastSecure:
+	case adv.Type == advertisements.UnicastSecure && !s.cfg.Secure:
 		return fmt.Errorf("pipe: %s %s: %w", what, label(adv), ErrSecure)
-	case adv.Type != advertisements.Unicast && adv.Type != advertisements.Propagate:
+	case !isType(string(adv.Type)):
 		return fmt.Errorf("pipe: %s %s: %w: %q", what, label(adv), ErrType, adv.Type)
 	}
 	return nil

@@ -21,44 +21,83 @@ type header struct {
 	Rvs  []id.Peer        // forwarders so far, latest first
 
 	Route *advertisements.Route // of whoever wrote it, if it may be news
+
+	cut bool // a part of Rvs that was read makes no sense; what came before it counts
 }
 
-// Map implements [xmldoc.Document].
+// Map implements [xmldoc.Document]. Parts that make no sense are passed over, as
+// JXSE does, except for what a message cannot do without: Src, Dest and Last, and
+// a list of hops within bounds.
 func (h *header) Map(m *xmldoc.Mapper) {
 	m.Root("jxta:ERM")
 	m.Value("Src", &h.Src)
 	m.Value("Dest", &h.Dest)
 	m.Value("Last", &h.Last)
-	m.Element("Fwd", func(m *xmldoc.Mapper) { mapHops(m, &h.Fwd) })
-	m.Element("Rvs", func(m *xmldoc.Mapper) { mapHops(m, &h.Rvs) })
-	has := h.Route != nil
+	mapHops(m, "Fwd", &h.Fwd)
+	whole := mapHops(m, "Rvs", &h.Rvs)
 	if m.Reading() {
-		h.Route = new(advertisements.Route)
-	}
-	if m.OptionalEmbed(&has, h.Route); !has {
+		h.cut = !whole
 		h.Route = nil
+		var n xmldoc.Node
+		m.Node(routeDoc, &n)
+		if rt := new(advertisements.Route); !n.IsZero() && n.Decode(rt) == nil {
+			h.Route = rt
+		}
+		return
+	}
+	if has := h.Route != nil; has {
+		m.OptionalEmbed(&has, h.Route)
 	}
 }
 
-func mapHops(m *xmldoc.Mapper, hops *[]id.Peer) {
-	points := make([]advertisements.AccessPoint, 0, len(*hops))
-	for _, p := range *hops {
-		points = append(points, advertisements.AccessPoint{Peer: p})
-	}
-	xmldoc.EachEmbed(m, maxHops, &points)
+// Names of documents that stand in others.
+var (
+	routeDoc = (*advertisements.Route)(nil).DocType()
+	hopDoc   = (*advertisements.AccessPoint)(nil).DocType()
+)
+
+// mapHops is a list of peers. In reading, an element that is no access point with
+// a peer ID ends it; the result then is false. Too many peers, or one twice, are an
+// error: that is no accident.
+func mapHops(m *xmldoc.Mapper, name string, hops *[]id.Peer) (whole bool) {
 	if !m.Reading() {
-		return
+		m.Element(name, func(m *xmldoc.Mapper) {
+			points := make([]advertisements.AccessPoint, 0, len(*hops))
+			for _, p := range *hops {
+				points = append(points, advertisements.AccessPoint{Peer: p})
+			}
+			xmldoc.EachEmbed(m, maxHops, &points)
+		})
+		return true
 	}
-	*hops = nil
-	for _, p := range points {
-		switch {
-		case p.Peer.IsZero():
-			m.Fail(fmt.Errorf("a hop without peer ID"))
-		case slices.Contains(*hops, p.Peer):
-			m.Fail(fmt.Errorf("peer %s is named twice", p.Peer.Short()))
+	*hops, whole = nil, true
+	var list xmldoc.Node
+	if m.Node(name, &list); list.IsZero() {
+		return true
+	}
+	n := 0
+	for c := range list.Children() {
+		if !c.Holds(hopDoc) {
+			continue
 		}
-		*hops = append(*hops, p.Peer)
+		var point advertisements.AccessPoint
+		if n++; n > maxHops {
+			m.Fail(fmt.Errorf("more than %d hops: %w", maxHops, xmldoc.ErrLimit))
+			return false
+		}
+		if err := c.Decode(&point); err != nil || point.Peer.IsZero() {
+			whole = false
+		}
+		if !whole {
+			continue // it still counts
+		}
+		if slices.Contains(*hops, point.Peer) {
+			m.Fail(fmt.Errorf("peer %s is named twice", point.Peer.Short()))
+			return false
+		}
+		*hops = append(*hops, point.Peer)
 	}
+	return whole
 }
 
 // query asks for a route, jxta:ERQ.

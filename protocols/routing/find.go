@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -42,35 +41,89 @@ func (r *Router) Connect(ctx context.Context, p id.Peer) (endpoint.Link, error) 
 		return l, nil
 	}
 	nr := &NoRouteError{Peer: p}
-	if l := r.dialKnown(ctx, p, nr); l != nil {
+	if l := r.dialKnown(ctx, p, forSelf, nr); l != nil {
 		return l, nil
 	}
 	return nil, nr
 }
 
-// find returns a link that leads to the peer, with the hops behind it: its own
-// link, one dialled now, one to a peer in between; or, if ask is set, it asks the
-// group and waits.
-func (r *Router) find(ctx context.Context, p id.Peer, ask bool) (endpoint.Link, []id.Peer, error) {
+// at returns the way to a peer that can be taken at once: its own link, or one to
+// a peer in between with the hops from there.
+func (r *Router) at(ctx context.Context, p id.Peer) (endpoint.Link, []id.Peer) {
 	if l := r.ep.LinkTo(p); l != nil {
-		return l, nil, nil
+		return l, nil
 	}
-	if l, hops := r.ready(p); l != nil {
-		return l, hops, nil
+	return r.ready(p, nil, forSelf, !endpoint.OnlyKnownWays(ctx))
+}
+
+// ready returns the best way through other peers that can be taken at once, to
+// none of avoid. What was hearsay is one only if no address of the peer itself is
+// to be tried before. When a way is taken, a link to the peer itself is tried
+// beside it now and then; see [Router.SetUpgrade].
+func (r *Router) ready(p id.Peer, avoid []id.Peer, who forWhom, punch bool) (endpoint.Link, []id.Peer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.table.get(p)
+	if e == nil || len(e.ways) == 0 {
+		return nil, nil
 	}
+	now := r.now()
+	e.expire(now)
+	for i := range e.ways {
+		w := &e.ways[i]
+		if w.hearsay && r.canDial(e, now) {
+			continue
+		}
+		l, hops := r.linkOn(w.hops, avoid)
+		if l == nil {
+			continue
+		}
+		w.used, w.expires = now, now+routeLife
+		r.table.use(e)
+		r.mayClimb(e, hops, now, who, punch)
+		return l, hops
+	}
+	return nil, nil
+}
+
+// linkOn returns a link to the hop that is nearest to the end of the way, with the
+// hops from there on.
+func (r *Router) linkOn(hops, avoid []id.Peer) (endpoint.Link, []id.Peer) {
+	for i, h := range slices.Backward(hops) {
+		if l := r.ep.LinkTo(h); l != nil && !slices.Contains(avoid, h) {
+			return l, hops[i:]
+		}
+	}
+	return nil, nil
+}
+
+// errKept is no error, but the end of a search.
+var errKept = errors.New("the message is kept")
+
+// search looks for a way that must be opened first: to the peer itself, to a peer
+// in between; or, if ask is set, it asks the group and waits. keep, if not nil, is
+// called before that; the search ends with errKept if it returns true.
+func (r *Router) search(ctx context.Context, p id.Peer, ask bool, keep func() bool) (endpoint.Link, []id.Peer, error) {
+	outer := ctx
 	ctx, cancel := context.WithTimeout(ctx, searchTimeout)
 	defer cancel()
 	nr := &NoRouteError{Peer: p}
-	e := r.await(p)
+	e, lost := r.await(p)
 	defer r.found(e)
 	for {
 		news := r.news(e)
 		nr.Attempts = nil
-		if l := r.dialKnown(ctx, p, nr); l != nil {
+		if l, hops := r.at(ctx, p); l != nil {
+			return l, hops, nil
+		}
+		if l := r.dialKnown(ctx, p, forSelf, nr); l != nil {
 			return l, nil, nil
 		}
-		if l, hops := r.throughHops(ctx, p, nr); l != nil {
+		if l, hops := r.throughHops(ctx, p, nil, forSelf, nr); l != nil {
 			return l, hops, nil
+		}
+		if keep != nil && keep() {
+			return nil, nil, errKept
 		}
 		a := r.asker.Load()
 		if !ask || a == nil || !a.ask(ctx, p) {
@@ -82,6 +135,9 @@ func (r *Router) find(ctx context.Context, p id.Peer, ask bool) (endpoint.Link, 
 		case <-news:
 			timer.Stop()
 		case <-timer.C:
+			if lost { // nobody knew a moment ago
+				return nil, nil, nr
+			}
 		case <-r.ctx.Done():
 			timer.Stop()
 			return nil, nil, fmt.Errorf("routing: %w", endpoint.ErrClosed)
@@ -90,53 +146,34 @@ func (r *Router) find(ctx context.Context, p id.Peer, ask bool) (endpoint.Link, 
 			if len(nr.Attempts) == 0 {
 				nr.Attempts = []error{context.Cause(ctx)}
 			}
+			if outer.Err() == nil {
+				r.lose(p)
+			}
 			return nil, nil, nr
 		}
 	}
 }
 
-// ready returns the way through other peers if it can be taken at once and no
-// address of the peer itself is to be tried before.
-func (r *Router) ready(p id.Peer) (endpoint.Link, []id.Peer) {
-	r.mu.Lock()
-	e := r.table.get(p)
-	if e == nil || len(e.hops) == 0 || slices.ContainsFunc(e.addresses, func(a endpoint.Address) bool { return !r.rests(a) }) {
-		r.mu.Unlock()
-		return nil, nil
-	}
-	r.table.use(e)
-	hops := e.hops
-	r.mu.Unlock()
-	return r.linkOn(hops)
-}
-
-// rests reports whether an address failed a moment ago. r.mu is held.
-func (r *Router) rests(a endpoint.Address) bool {
-	until, bad := r.failed.get(a)
-	return bad && time.Now().Before(until)
-}
-
-// linkOn returns a link to the last hop, for which no other is needed, or to the
-// first.
-func (r *Router) linkOn(hops []id.Peer) (endpoint.Link, []id.Peer) {
-	last := len(hops) - 1
-	if l := r.ep.LinkTo(hops[last]); l != nil {
-		return l, hops[last:]
-	}
-	if l := r.ep.LinkTo(hops[0]); l != nil {
-		return l, hops
-	}
-	return nil, nil
-}
-
-// await keeps the entry of a peer in the table until found is called.
-func (r *Router) await(p id.Peer) *entry {
+// await keeps the entry of a peer in the table until found is called. It reports
+// whether the peer was looked for in vain a moment ago.
+func (r *Router) await(p id.Peer) (e *entry, lost bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := r.entry(p)
+	e = r.entry(p)
 	e.waiting++
 	r.table.use(e)
-	return e
+	when, ok := r.lost.get(p)
+	return e, ok && r.now()-when < lostFor
+}
+
+// lose remembers that nobody knows a peer.
+func (r *Router) lose(p id.Peer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lost.len() >= maxPendingQueries {
+		r.lost.clear()
+	}
+	r.lost.set(p, r.now())
 }
 
 // found ends what await began; an entry that says nothing is forgotten.
@@ -147,7 +184,7 @@ func (r *Router) found(e *entry) {
 		return
 	}
 	e.changed = nil
-	if e.empty() {
+	if e.empty() && r.table.get(e.peer) == e {
 		r.table.remove(e)
 	}
 }
@@ -163,92 +200,61 @@ func (r *Router) news(e *entry) <-chan struct{} {
 	return e.changed
 }
 
-// dialKnown returns a link that is opened under a known address of the peer.
-func (r *Router) dialKnown(ctx context.Context, p id.Peer, nr *NoRouteError) endpoint.Link {
-	r.mu.Lock()
-	var try []endpoint.Address
-	if e := r.table.get(p); e != nil {
-		for _, a := range e.addresses {
-			if r.rests(a) {
-				nr.Attempts = append(nr.Attempts, fmt.Errorf("%s failed less than %v ago", a, attemptPause))
-				continue
+// throughHops opens a way through others: each known one in turn whose first peer
+// can be reached. Ways of which it cannot be are forgotten.
+func (r *Router) throughHops(ctx context.Context, p id.Peer, avoid []id.Peer, who forWhom, nr *NoRouteError) (endpoint.Link, []id.Peer) {
+	for {
+		r.mu.Lock()
+		var hops []id.Peer
+		if e := r.table.get(p); e != nil {
+			e.expire(r.now())
+			r.table.use(e)
+			for i := range e.ways {
+				if !slices.Contains(avoid, e.ways[i].hops[0]) {
+					hops = e.ways[i].hops
+					break
+				}
 			}
-			if len(try) < maxDialsPerRoute {
-				try = append(try, a)
+		}
+		r.mu.Unlock()
+		if hops == nil {
+			return nil, nil
+		}
+		l, rest := r.linkOn(hops, avoid)
+		if l == nil {
+			if l = r.dialKnown(ctx, hops[0], who, nr); l != nil {
+				rest = hops
 			}
 		}
-	}
-	r.mu.Unlock()
-	for _, a := range try {
-		l, err := r.attempt(ctx, a)
-		if l := r.ep.LinkTo(p); l != nil {
-			return l // dialled just now, or the peer dialled us meanwhile
+		if l != nil {
+			r.took(p, hops)
+			return l, rest
 		}
-		if err == nil {
-			err = &endpoint.DialError{Addr: a, Phase: endpoint.PhaseIdentity, Err: fmt.Errorf("peer %s answers there", l.Peer().Short())}
+		nr.Attempts = append(nr.Attempts, fmt.Errorf("the way through peer %s: it cannot be reached", hops[0].Short()))
+		r.mu.Lock()
+		dropped := false
+		if e := r.table.get(p); e != nil {
+			dropped = e.dropWays(func(x []id.Peer) bool { return slices.Equal(x, hops) })
 		}
-		nr.Attempts = append(nr.Attempts, err)
-		if ctx.Err() == nil {
-			r.mu.Lock()
-			if r.failed.len() >= maxRoutes {
-				r.failed.clear()
-			}
-			r.failed.set(a, time.Now().Add(attemptPause))
-			r.mu.Unlock()
+		r.mu.Unlock()
+		if !dropped && ctx.Err() != nil {
+			return nil, nil
 		}
 	}
-	return nil
 }
 
-func (r *Router) attempt(ctx context.Context, a endpoint.Address) (endpoint.Link, error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
-	return r.ep.Dial(ctx, a)
-}
-
-// throughHops uses the last hop of a known route if there is a link to it, else
-// the first that can be reached.
-func (r *Router) throughHops(ctx context.Context, p id.Peer, nr *NoRouteError) (endpoint.Link, []id.Peer) {
+// took notes that a way is in use.
+func (r *Router) took(p id.Peer, hops []id.Peer) {
 	r.mu.Lock()
-	var hops []id.Peer
-	if e := r.table.get(p); e != nil {
-		hops = e.hops
-		r.table.use(e)
+	defer r.mu.Unlock()
+	e := r.table.get(p)
+	if e == nil {
+		return
 	}
-	r.mu.Unlock()
-	if len(hops) == 0 {
-		return nil, nil
+	for i := range e.ways {
+		if w := &e.ways[i]; slices.Equal(w.hops, hops) {
+			w.used = r.now()
+			w.expires = w.used + routeLife
+		}
 	}
-	if l, hops := r.linkOn(hops); l != nil {
-		return l, hops
-	}
-	if l := r.dialKnown(ctx, hops[0], nr); l != nil {
-		return l, hops
-	}
-	nr.Attempts = append(nr.Attempts, fmt.Errorf("the way through peer %s: it cannot be reached", hops[0].Short()))
-	r.mu.Lock()
-	if e := r.table.get(p); e != nil && slices.Equal(e.hops, hops) { // and nothing new was learned
-		e.hops = nil
-	}
-	r.mu.Unlock()
-	return nil, nil
-}
-
-func isLoopback(a endpoint.Address) bool {
-	host, _, err := a.HostPort()
-	return err == nil && loopbackIP(host)
-}
-
-func loopbackIP(s string) bool {
-	ip, err := netip.ParseAddr(s)
-	return s == "localhost" || err == nil && ip.IsLoopback()
-}
-
-func unspecified(a endpoint.Address) bool {
-	host, port, err := a.HostPort()
-	if err != nil {
-		return false // not of the host:port kind; its transport knows
-	}
-	ip, err := netip.ParseAddr(host)
-	return port == "0" || err == nil && (ip.IsUnspecified() || ip.IsMulticast())
 }

@@ -7,15 +7,19 @@ import (
 	"time"
 
 	"github.com/juxta-p2p/juxta/advertisements"
+	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
 	"github.com/juxta-p2p/juxta/protocols/resolver"
+	"github.com/juxta-p2p/juxta/protocols/resolver/budget"
 )
 
 // asker is the part of the router that asks others for routes, and tells them.
 type asker struct {
 	r   *Router
 	res *resolver.Service
+
+	bySource, byNeighbour budget.Budget // of questions
 
 	mu      sync.Mutex
 	pending map[id.Peer]*asked
@@ -37,7 +41,11 @@ type asked struct {
 // group, for routes it does not know, and answer such questions. It lasts until
 // ctx ends.
 func (r *Router) Ask(ctx context.Context, res *resolver.Service) error {
-	a := &asker{r: r, res: res}
+	a := &asker{
+		r: r, res: res,
+		bySource:    budget.Budget{Rate: askerRate, Burst: askerRate},
+		byNeighbour: budget.Budget{Rate: neighbourRate, Burst: neighbourRate},
+	}
 	_, err := res.Register(ctx, service, resolver.Handler{Query: a.query, Response: a.response})
 	if err != nil {
 		return err
@@ -77,7 +85,7 @@ func (a *asker) ask(ctx context.Context, p id.Peer) bool {
 	a.pending[p] = s
 	a.mu.Unlock()
 
-	doc, err := xmldoc.Marshal(&query{Dest: p, Src: a.r.cfg.Self()})
+	doc, err := xmldoc.Marshal(&query{Dest: p, Src: a.r.cfg.Self(), Bad: a.r.badHops(p)})
 	if err != nil {
 		a.r.log.Error("route query cannot be printed", "error", err)
 		return false
@@ -100,6 +108,10 @@ func (a *asker) ask(ctx context.Context, p id.Peer) bool {
 // it knows a way. Like a message that is forwarded, the answer takes a way that is
 // known, or none.
 func (a *asker) query(ctx context.Context, raw *resolver.RawQuery) resolver.Outcome {
+	if !a.bySource.Spend(raw.Source, 1) || !a.byNeighbour.Spend(raw.From, 1) {
+		a.r.stats.overAsked.Add(1)
+		return resolver.Done
+	}
 	var q query
 	if err := xmldoc.Unmarshal([]byte(raw.Body), &q); err != nil {
 		a.r.stats.malformed.Add(1)
@@ -109,12 +121,13 @@ func (a *asker) query(ctx context.Context, raw *resolver.RawQuery) resolver.Outc
 	switch {
 	case q.Src.Dest != raw.Source:
 	case raw.From == raw.Source && !raw.Broadcast:
-		a.r.Learn(q.Src)
+		a.r.learnRoute(q.Src, raw.From)
 	default: // whoever passed it on, or shouted it, may have written anything
-		a.r.Hear(q.Src)
+		a.r.hearRoute(q.Src, raw.From)
 	}
 	doc, ok, err := a.answer(&q)
 	if !ok {
+		a.noteBack(raw, true)  // who knows more will answer this way
 		return resolver.WalkOn // a rendezvous knows the ways to its edges
 	}
 	if err != nil {
@@ -122,10 +135,12 @@ func (a *asker) query(ctx context.Context, raw *resolver.RawQuery) resolver.Outc
 		a.r.log.Error("route response cannot be printed", "error", err)
 		return resolver.Done
 	}
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout*2)
+	ctx, cancel := context.WithTimeout(endpoint.KnownWays(ctx), attemptTimeout*2)
 	defer cancel()
-	if err = a.back(ctx, raw); err == nil {
+	if a.back(ctx, raw) {
 		err = a.res.SendResponse(ctx, raw.Source, &resolver.RawResponse{Handler: service, ID: raw.ID, Body: doc})
+	} else {
+		err = &NoRouteError{Peer: raw.Source}
 	}
 	if err != nil {
 		a.r.stats.unsentAnswer.Add(1)
@@ -136,24 +151,54 @@ func (a *asker) query(ctx context.Context, raw *resolver.RawQuery) resolver.Outc
 	return resolver.Done
 }
 
-// back makes sure that there is a way to the asker. If there is none it takes the
-// neighbour from whom the question came: whoever passed it on has one, or did the
-// same.
-func (a *asker) back(ctx context.Context, raw *resolver.RawQuery) error {
-	if raw.Source == a.r.self {
-		return nil
+// back makes sure that there is a way to the asker, and reports whether there is.
+// Its addresses are tried for a moment only; then, or if there are none, the way
+// is over the neighbour from whom the question came: whoever passed it on has one,
+// or did the same.
+func (a *asker) back(ctx context.Context, raw *resolver.RawQuery) bool {
+	r := a.r
+	if raw.Source == r.self || r.ep.LinkTo(raw.Source) != nil {
+		return true
 	}
-	_, _, err := a.r.find(ctx, raw.Source, false)
-	if err == nil || raw.From == raw.Source || raw.From == a.r.self || a.r.ep.LinkTo(raw.From) == nil {
-		return err
+	if l, _ := r.ready(raw.Source, nil, forOthers, false); l != nil {
+		return true
+	}
+	nr := &NoRouteError{Peer: raw.Source}
+	wait := attemptTimeout
+	if a.viaNeighbour(raw) {
+		wait = backTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	if r.dialKnown(ctx, raw.Source, forOthers, nr) != nil || a.noteBack(raw, false) {
+		return true
+	}
+	l, _ := r.throughHops(ctx, raw.Source, nil, forOthers, nr)
+	return l != nil
+}
+
+// viaNeighbour reports whether a neighbour passed the question on.
+func (a *asker) viaNeighbour(raw *resolver.RawQuery) bool {
+	return raw.From != raw.Source && raw.From != a.r.self && !raw.Broadcast && a.r.ep.LinkTo(raw.From) != nil
+}
+
+// noteBack remembers that a question came over a neighbour, who is a way to the
+// asker. It reports whether it is so.
+func (a *asker) noteBack(raw *resolver.RawQuery, hearsay bool) bool {
+	if raw.Source == a.r.self || !a.viaNeighbour(raw) {
+		return false
 	}
 	a.r.mu.Lock()
 	defer a.r.mu.Unlock()
-	if e := a.r.entry(raw.Source); len(e.hops) == 0 {
-		e.hops = []id.Peer{raw.From}
-		e.news()
+	e := a.r.entryBy(raw.Source, raw.From)
+	if e == nil {
+		return false
 	}
-	return nil
+	now := a.r.now()
+	e.absolve(raw.From)
+	e.addWay(way{hops: []id.Peer{raw.From}, from: raw.From, hearsay: hearsay}, now)
+	e.wake()
+	return true
 }
 
 // answer prints the answer to a query, if there is one. The own route is asked for
@@ -165,7 +210,11 @@ func (a *asker) answer(q *query) (doc string, ok bool, err error) {
 			return own.doc, true, nil
 		}
 	}
-	route := a.known(q.Dest, q.Bad)
+	bad := q.Bad
+	if q.Src != nil && !q.Src.Dest.IsZero() {
+		bad = append(slices.Clip(bad), q.Src.Dest) // it does not want a way over itself
+	}
+	route := a.known(q.Dest, bad)
 	if route == nil {
 		return "", false, nil
 	}
@@ -182,7 +231,7 @@ func (a *asker) known(p id.Peer, bad []id.Peer) *advertisements.Route {
 	if p == a.r.self {
 		return a.r.cfg.Self()
 	}
-	linked := a.r.ep.LinkTo(p) != nil
+	linked, now := a.r.ep.LinkTo(p) != nil, a.r.now()
 	a.r.mu.Lock()
 	defer a.r.mu.Unlock()
 	e := a.r.table.get(p)
@@ -193,14 +242,21 @@ func (a *asker) known(p id.Peer, bad []id.Peer) *advertisements.Route {
 			route.Addresses = slices.Clone(e.addresses)
 		}
 		return route
-	case e == nil, len(e.hops) == 0, slices.ContainsFunc(e.hops, func(h id.Peer) bool { return slices.Contains(bad, h) }):
+	case e == nil:
 		return nil
 	}
-	route := &advertisements.Route{Dest: p}
-	for _, h := range e.hops {
-		route.Hops = append(route.Hops, advertisements.AccessPoint{Peer: h})
+	e.expire(now)
+	for _, w := range e.ways {
+		if slices.ContainsFunc(w.hops, func(h id.Peer) bool { return slices.Contains(bad, h) }) {
+			continue
+		}
+		route := &advertisements.Route{Dest: p}
+		for _, h := range w.hops {
+			route.Hops = append(route.Hops, advertisements.AccessPoint{Peer: h})
+		}
+		return route
 	}
-	return route
+	return nil
 }
 
 // response takes a route that was asked for: the responder's own addresses, and
@@ -221,14 +277,68 @@ func (a *asker) response(_ context.Context, raw *resolver.RawResponse) {
 		a.r.stats.unasked.Add(1)
 		return
 	}
-	a.r.Learn(resp.Src)
+	a.r.learnRoute(resp.Src, responder)
 	if dest == responder {
 		return
 	}
+	a.r.vouch(dest, responder)
 	route := &advertisements.Route{Dest: dest, Addresses: resp.Dest.Addresses}
 	if hops := resp.Dest.Hops; len(hops) == 0 || hops[0].Peer != responder {
 		route.Hops = append(route.Hops, advertisements.AccessPoint{Peer: responder})
 	}
 	route.Hops = append(route.Hops, resp.Dest.Hops...)
-	a.r.Learn(route)
+	a.r.learnRoute(route, responder)
+	if l := a.r.ep.LinkTo(responder); l != nil {
+		return
+	}
+	for _, before := range a.r.hopsTo(responder) { // how it is reached itself
+		longer := &advertisements.Route{Dest: dest}
+		for _, h := range before {
+			longer.Hops = append(longer.Hops, advertisements.AccessPoint{Peer: h})
+		}
+		for _, h := range route.Hops {
+			if h.Peer != dest && !longer.Passes(h.Peer) {
+				longer.Hops = append(longer.Hops, advertisements.AccessPoint{Peer: h.Peer})
+			}
+		}
+		a.r.learnRoute(longer, responder)
+	}
+}
+
+// vouch takes a peer's own word that it leads to another.
+func (r *Router) vouch(p, by id.Peer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.table.get(p); e != nil {
+		e.absolve(by)
+	}
+}
+
+// hopsTo returns the known ways to a peer.
+func (r *Router) hopsTo(p id.Peer) (all [][]id.Peer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.table.get(p); e != nil {
+		e.expire(r.now())
+		for _, w := range e.ways {
+			all = append(all, w.hops)
+		}
+	}
+	return all
+}
+
+// badHops returns the peers that did not lead to another a moment ago.
+func (r *Router) badHops(p id.Peer) (bad []id.Peer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, now := r.table.get(p), r.now()
+	if e == nil {
+		return nil
+	}
+	for _, b := range e.bad {
+		if now-b.since < badHopLife {
+			bad = append(bad, b.peer)
+		}
+	}
+	return bad
 }

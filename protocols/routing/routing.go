@@ -9,17 +9,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
+	"github.com/juxta-p2p/juxta/protocols/resolver/budget"
 )
 
 const (
@@ -34,6 +38,14 @@ type Config struct {
 	// Self returns the own route as others should know it. Required; it must
 	// return a value that is not changed afterwards.
 	Self func() *advertisements.Route
+	// NoForward says that this peer passes on nothing for others.
+	NoForward bool
+	// ForwardRate bounds what is passed on of each link that brings it, in octets a
+	// second, with bursts of four seconds' worth; what is beyond is dropped. Zero
+	// means 1 MiB/s; less than zero that there is no bound. Relays need more.
+	ForwardRate int64
+	// ForwardAll bounds likewise what is passed on in all. Zero means 16 MiB/s.
+	ForwardAll int64
 	// Logger may be nil.
 	Logger *slog.Logger
 }
@@ -52,16 +64,33 @@ type Router struct {
 	asker  atomic.Pointer[asker]
 	stats  counters
 
-	own atomic.Pointer[ownRoute]
+	start time.Time // see moment
+	iRes  string    // the parameter under which answers of the resolver come
 
-	mu       sync.Mutex
-	table    table
-	failed   small[endpoint.Address, time.Time] // addresses not to be dialled before
-	told     small[id.Peer, time.Time]          // gateways that know our route, since
-	sends    small[endpoint.Address, *prepared]
-	last     small[endpoint.Link, *parsed]
-	forwards int
-	closed   bool
+	own     atomic.Pointer[ownRoute]
+	keep    atomic.Pointer[func(id.Peer, endpoint.Address, *message.Message) bool]
+	upgrade atomic.Pointer[func(context.Context, id.Peer, []id.Peer) error]
+
+	newcomers budget.Budget // of destinations that neighbours make known
+	all       *rate.Limiter // of what is passed on; nil without bound
+	loops     loops
+
+	mu        sync.Mutex
+	table     table
+	failed    small[endpoint.Address, failure] // addresses that did not answer
+	strangers strangers
+	lost      small[id.Peer, moment]    // peers that nobody knew
+	failures  small[id.Peer, []Failure] // the last messages that could not be sent
+	told      small[id.Peer, time.Time] // gateways that know our route, since
+	sends     small[endpoint.Address, *prepared]
+	last      small[endpoint.Link, *parsed]
+	flows     small[endpoint.Link, *flow]
+	queues    map[id.Peer]*queue      // messages to be passed on that wait, by destination
+	forwards  int                     // how many
+	nacked    small[nackPair, moment] // who was told about whom
+	nacks     int                     // being sent
+	climbs    int                     // running
+	closed    bool
 }
 
 // prepared is what sending to the same address takes again and again. Router.mu
@@ -88,7 +117,11 @@ func New(cfg Config) (*Router, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	r := &Router{cfg: cfg, ep: cfg.Scope.Endpoint(), self: cfg.Scope.Peer(), log: cfg.Logger}
+	r := &Router{
+		cfg: cfg, ep: cfg.Scope.Endpoint(), self: cfg.Scope.Peer(), log: cfg.Logger, start: time.Now(),
+		iRes: cfg.Scope.Group().Unique() + "IRes", newcomers: budget.Budget{Rate: newRoutes / 60., Burst: newRoutes},
+		all: limiter(cfg.ForwardAll, defaultForwardAll), loops: loops{seed: maphash.MakeSeed()},
+	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	remove, err := cfg.Scope.Handle(service, "", r.receive)
 	if err != nil {
@@ -99,6 +132,9 @@ func New(cfg Config) (*Router, error) {
 	r.ep.SetRouter(r.Send)
 	return r, nil
 }
+
+// now is the time by the router's clock, which nobody sets; it is never 0.
+func (r *Router) now() moment { return time.Since(r.start) + 1 }
 
 // Close removes the router from the endpoint and waits for its goroutines.
 func (r *Router) Close() {
@@ -113,199 +149,20 @@ func (r *Router) Close() {
 	r.wg.Wait()
 }
 
-// Info describes the way to one peer.
-type Info struct {
-	Peer      id.Peer
-	Linked    bool               // a link is open
-	Link      endpoint.Address   // the other side of the link
-	Addresses []endpoint.Address // known addresses to dial
-	Hops      []id.Peer          // peers in between, nearest first
-	Age       time.Duration      // since it was learned
-}
-
-// Routes returns what is known about the ways to peers, in order of peer ID.
-func (r *Router) Routes() []Info {
-	all := map[id.Peer]*Info{}
-	r.mu.Lock()
-	for e := r.table.newest; e != nil; e = e.older {
-		p := e.peer
-		all[p] = &Info{Peer: p, Addresses: slices.Clone(e.addresses), Hops: slices.Clone(e.hops), Age: time.Since(e.learned)}
-	}
-	r.mu.Unlock()
-	for _, l := range r.ep.Links() {
-		i := all[l.Peer()]
-		if i == nil {
-			i = &Info{Peer: l.Peer()}
-			all[l.Peer()] = i
-		}
-		i.Linked, i.Link = true, l.Remote()
-	}
-	list := make([]Info, 0, len(all))
-	for _, i := range all {
-		list = append(list, *i)
-	}
-	slices.SortFunc(list, func(a, b Info) int {
-		if a.Peer.String() < b.Peer.String() {
-			return -1
-		}
-		return 1
-	})
-	return list
-}
-
-// Learn takes a route to a peer that the caller has reason to believe: from an
-// answer it asked for, a peer advertisement it got from its owner, or
-// configuration. Routes through this peer, and unusable addresses, are cut.
-func (r *Router) Learn(route *advertisements.Route) {
-	if route == nil || route.Dest.IsZero() || route.Dest == r.self {
-		return
-	}
-	var hops []id.Peer
-	for _, h := range route.Hops {
-		if h.Peer == r.self {
-			hops = hops[:0]
-			continue
-		}
-		if h.Peer != route.Dest {
-			hops = append(hops, h.Peer)
-		}
-	}
-	if len(hops) > maxHops {
-		r.stats.refused.Add(1)
-		return
-	}
-	for _, h := range route.Hops {
-		if h.Peer != r.self && len(h.Addresses) > 0 && !r.hear(h.Peer, h.Addresses) {
-			r.learn(h.Peer, h.Addresses, nil)
-		}
-	}
-	r.learn(route.Dest, route.Addresses, hops)
-}
-
-func (r *Router) learn(p id.Peer, addresses []endpoint.Address, hops []id.Peer) {
-	addresses = r.usable(addresses)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if e := r.table.get(p); e == nil && len(addresses)+len(hops) == 0 {
-		return
-	}
-	e := r.entry(p)
-	if len(addresses) > 0 {
-		e.addresses = addresses
-	}
-	e.hops = hops
-	e.news()
-}
-
-// entry returns the entry of a peer, a new one if there was none. r.mu is held.
-func (r *Router) entry(p id.Peer) *entry {
-	e := r.table.get(p)
-	if e == nil {
-		var evicted uint64
-		e, evicted = r.table.add(p)
-		r.stats.evicted.Add(evicted)
-	}
-	return e
-}
-
-// Hear takes a route to a peer from somebody who may not know or not say the
-// truth. It is learned where nothing is known; else its addresses are tried after
-// those that are, and nothing is replaced.
-func (r *Router) Hear(route *advertisements.Route) {
-	if route == nil || route.Dest == r.self {
-		return
-	}
-	if !r.hear(route.Dest, route.Addresses) {
-		r.Learn(route)
-	}
-}
-
-// hear adds addresses to those known of a peer. It reports false if nothing is
-// known about it.
-func (r *Router) hear(p id.Peer, addresses []endpoint.Address) bool {
-	addresses = r.usable(addresses)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	e := r.table.get(p)
-	if e == nil || e.empty() {
-		return false
-	}
-	if len(e.addresses) == 0 {
-		return true // the way through others works, or it would be forgotten
-	}
-	for _, a := range addresses {
-		switch {
-		case slices.Contains(e.addresses, a):
-		case len(e.addresses) < maxHeard:
-			e.addresses = append(slices.Clip(e.addresses), a)
-		default:
-			r.stats.clipped.Add(1)
-		}
-	}
-	return true
-}
-
-// usable keeps the addresses that a transport here can dial and that are not
-// our own, those of a loopback interface only if we are reached there too.
-func (r *Router) usable(in []endpoint.Address) []endpoint.Address {
-	if len(in) == 0 {
-		return nil
-	}
-	own := r.cfg.Self().Addresses
-	local := func() bool {
-		return slices.ContainsFunc(own, isLoopback) ||
-			slices.ContainsFunc(r.ep.Links(), func(l endpoint.Link) bool { return loopbackIP(l.Origin()) })
-	}
-	var out []endpoint.Address
-	for _, a := range in {
-		a = a.Base()
-		switch {
-		case !r.ep.Serves(a.Protocol), slices.Contains(own, a), slices.Contains(out, a):
-		case unspecified(a), isLoopback(a) && !local():
-		default:
-			out = append(out, a)
-		}
-	}
-	return out
-}
-
-// Forget drops what is known about the way to a peer; links stay open.
-func (r *Router) Forget(p id.Peer) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	e := r.table.get(p)
-	switch {
-	case e == nil:
-	case e.waiting > 0:
-		e.addresses, e.hops = nil, nil
-	default:
-		r.table.remove(e)
-	}
-}
-
-func (r *Router) linkChanged(ev endpoint.LinkEvent) {
-	p := ev.Link.Peer()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !ev.Up {
-		r.last.delete(ev.Link)
-		if ev.Last {
-			r.told.delete(p)
-			if e := r.table.get(p); e != nil {
-				r.table.use(e) // the peer was, as long as there was a link
-			}
-		}
-		return
-	}
-	r.failed.delete(ev.Link.Remote().Base())
-	if e := r.table.get(p); e != nil {
-		e.wake()
-	}
-}
-
 // Send carries a message to a jxta:// address; it is the [endpoint.Router]. It
 // returns when the message is on its first hop, or says why it cannot be. ctx
 // bounds the search for a way, which also ends after a minute.
+//
+// The way is, in this order: a link to the peer; peers in between to which there
+// is a link, while a link to the peer itself is looked for beside that (see
+// [Router.SetUpgrade]); the addresses of the peer, all of them within a few
+// seconds; peers in between that can be dialled; the function of
+// [Router.SetKeep]; and what others say when they are asked.
+//
+// Messages of one sender go in order as long as they take the same way. When the
+// way changes, as when a link comes up in place of a way through others, none is
+// lost, but those on the new way may overtake those still on the old one. Whoever
+// needs the order then numbers the messages.
 func (r *Router) Send(ctx context.Context, dst endpoint.Address, msg *message.Message) error {
 	to, err := r.prepare(dst)
 	if err != nil {
@@ -313,23 +170,56 @@ func (r *Router) Send(ctx context.Context, dst endpoint.Address, msg *message.Me
 		return err
 	}
 	for attempt := 0; ; attempt++ {
-		l, hops, err := r.find(ctx, to.peer, !endpoint.OnlyKnownWays(ctx))
-		if err != nil {
-			r.stats.unsentNoRoute.Add(1)
-			return err
+		l, hops := r.at(ctx, to.peer)
+		if l == nil {
+			if l, hops, err = r.searchFor(ctx, dst, to, msg); err != nil {
+				if err == errKept {
+					r.stats.kept.Add(1)
+					return nil
+				}
+				r.stats.unsentNoRoute.Add(1)
+				r.fail(to.peer, err)
+				return err
+			}
 		}
-		err = r.sendVia(ctx, l, hops, dst, to, msg)
-		if err == nil {
+		if err = r.sendVia(ctx, l, hops, dst, to, msg); err == nil {
 			r.stats.sent.Add(1)
 			return nil
 		}
-		if !errors.Is(err, endpoint.ErrLinkClosed) || attempt >= 2 || ctx.Err() != nil {
+		if !errors.Is(err, endpoint.ErrLinkClosed) || attempt >= maxWays || ctx.Err() != nil {
 			r.stats.unsentLink.Add(1)
-			return fmt.Errorf("routing: %s: %w", to.peer.Short(), err)
+			err = fmt.Errorf("routing: %s: %w", to.peer.Short(), err)
+			r.fail(to.peer, err)
+			return err
 		}
 		// The link broke under us and nothing of the message arrived: try the
 		// next way.
 	}
+}
+
+// searchFor is search for the way of a message.
+func (r *Router) searchFor(
+	ctx context.Context, dst endpoint.Address, to *prepared, msg *message.Message,
+) (endpoint.Link, []id.Peer, error) {
+	var keep func() bool
+	if r.keep.Load() != nil {
+		keep = func() bool { return r.keepOwn(to.peer, dst, msg) }
+	}
+	return r.search(ctx, to.peer, !endpoint.OnlyKnownWays(ctx), keep)
+}
+
+// fail remembers that a message could not be sent.
+func (r *Router) fail(p id.Peer, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list, ok := r.failures.get(p)
+	if !ok && r.failures.len() >= maxFailing {
+		r.failures.clear()
+	}
+	if len(list) >= maxFailures {
+		list = slices.Delete(list, 0, 1)
+	}
+	r.failures.set(p, append(list, Failure{When: time.Now(), Err: err}))
 }
 
 // prepare returns what is prepared for sending to an address.

@@ -37,9 +37,11 @@ type nodeConfig struct {
 	deaf  bool
 	role  rendezvous.Role
 	seeds []string
+	also  endpoint.Transport // beside that of the network
+	cfg   Config             // but for Scope and Self
 }
 
-func newNode(t *testing.T, net *memory.Network, name string, cfg nodeConfig) *node {
+func newNode(t testing.TB, net *memory.Network, name string, cfg nodeConfig) *node {
 	t.Helper()
 	n := &node{name: name, id: cfg.peer, got: make(chan endpoint.Incoming, 100)}
 	if n.id.IsZero() {
@@ -57,7 +59,12 @@ func newNode(t *testing.T, net *memory.Network, name string, cfg nodeConfig) *no
 	err = n.ep.Add(net.Transport(memory.TransportConfig{Name: name, Deaf: cfg.deaf}))
 	check()
 	scope := n.ep.Scope(id.NetGroup)
-	n.r, err = New(Config{Scope: scope, Self: n.route})
+	if cfg.also != nil {
+		err = n.ep.Add(cfg.also)
+		check()
+	}
+	cfg.cfg.Scope, cfg.cfg.Self = scope, n.route
+	n.r, err = New(cfg.cfg)
 	check()
 	n.rdv, err = rendezvous.New(rendezvous.Config{
 		Scope: scope, Role: cfg.role,

@@ -66,6 +66,22 @@ func (s *small[K, V]) delete(k K) {
 	}
 }
 
+// sweep drops the pairs of which keep is not true.
+func (s *small[K, V]) sweep(keep func(K, V) bool) {
+	if s.many != nil {
+		for k, v := range s.many {
+			if !keep(k, v) {
+				delete(s.many, k)
+			}
+		}
+		if len(s.many) == 0 {
+			s.many = nil
+		}
+		return
+	}
+	s.few = slices.DeleteFunc(s.few, func(p pair[K, V]) bool { return !keep(p.key, p.value) })
+}
+
 func (s *small[K, V]) len() int { return len(s.few) + len(s.many) }
 
 func (s *small[K, V]) clear() { *s = small[K, V]{} }

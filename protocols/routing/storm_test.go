@@ -142,6 +142,7 @@ func TestWhatIsLostIsCounted(t *testing.T) {
 			{"our own comes back", func() { push(routed(t, v.id, far, header{Last: endpoint.PeerAddress(k.id, "", "")})) },
 				func(s Stats) uint64 { return s.DroppedLoop }, 1},
 			{"too many wait", func() {
+				v.r.Learn(&advertisements.Route{Dest: far, Addresses: []endpoint.Address{mem("nowhere")}})
 				v.r.mu.Lock()
 				v.r.forwards += maxForwards
 				v.r.mu.Unlock()
@@ -154,6 +155,7 @@ func TestWhatIsLostIsCounted(t *testing.T) {
 			{"too many hops", func() { v.r.Learn(&advertisements.Route{Dest: far, Hops: many}) },
 				func(s Stats) uint64 { return s.RefusedRoutes }, 1},
 			{"too many addresses", func() {
+				v.r.Forget(far)
 				v.r.Hear(&advertisements.Route{Dest: far, Addresses: []endpoint.Address{mem("first")}})
 				for i := range maxHeard + 2 {
 					v.r.Hear(&advertisements.Route{Dest: far, Addresses: []endpoint.Address{mem(strings.Repeat("x", i+1))}})

@@ -133,39 +133,43 @@ func TestForgettingWhileSomebodyLooks(t *testing.T) {
 	})
 }
 
-// TestAddressesComeBeforeHops: a way through others, learned later, takes nothing
-// from the addresses, which are tried first; it replaces an older way through
-// others.
-func TestAddressesComeBeforeHops(t *testing.T) {
+// TestHopsAreUsedAtOnce while the addresses are tried: a link to the peer then takes
+// the place of the way through others. Where no address answers, messages go on
+// through the hops.
+func TestHopsAreUsedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := memory.New(memory.Config{})
 		a, b := newNode(t, net, "a", nodeConfig{}), newNode(t, net, "b", nodeConfig{})
 		old, via := newNode(t, net, "old", nodeConfig{}), newNode(t, net, "via", nodeConfig{})
 		a.dial(t, old)
 		a.dial(t, via)
+		via.dial(t, b)
 		through := func(n *node) {
 			a.r.Learn(&advertisements.Route{Dest: b.id, Hops: []advertisements.AccessPoint{{Peer: n.id}}})
-		}
-		known := func() Info {
-			i := slices.IndexFunc(a.r.Routes(), func(i Info) bool { return i.Peer == b.id })
-			return a.r.Routes()[i]
 		}
 		through(old)
 		a.r.Learn(b.route())
 		through(old)
 		through(via)
-		if got := known(); !slices.Equal(got.Addresses, b.route().Addresses) || !slices.Equal(got.Hops, []id.Peer{via.id}) {
+		got, _ := a.r.Route(b.id)
+		if !slices.Equal(got.Addresses, b.route().Addresses) || !slices.Equal(got.Hops, []id.Peer{via.id}) || len(got.Ways) != 2 || got.Kind != KindHops {
 			t.Fatalf("known is %+v", got)
+		}
+		if err := a.send(t.Context(), b, "through"); err != nil {
+			t.Fatal(err)
+		}
+		b.want(t, a, "through")
+		if via.r.Stats().Forwarded != 1 || a.ep.LinkTo(b.id) == nil || a.r.Stats().Upgraded != 1 {
+			t.Errorf("%d passed on, %+v", via.r.Stats().Forwarded, a.r.Stats())
 		}
 		if err := a.send(t.Context(), b, "straight"); err != nil {
 			t.Fatal(err)
 		}
 		b.want(t, a, "straight")
-		if old.r.Stats().Forwarded+via.r.Stats().Forwarded != 0 || a.ep.LinkTo(b.id) == nil {
-			t.Error("the way through others was taken first")
+		if got, _ := a.r.Route(b.id); via.r.Stats().Forwarded != 1 || got.Kind != "mem" || !got.Linked {
+			t.Errorf("%d passed on, %+v", via.r.Stats().Forwarded, got)
 		}
 		// The address is of no use, but there is a link between the hop and b.
-		via.dial(t, b)
 		a.r.Forget(b.id)
 		a.r.Learn(&advertisements.Route{Dest: b.id, Addresses: []endpoint.Address{mem("nowhere")}})
 		through(via)
@@ -176,15 +180,12 @@ func TestAddressesComeBeforeHops(t *testing.T) {
 				t.Fatal(err)
 			}
 			b.want(t, a, text)
-			if n := via.r.Stats().Forwarded; n != uint64(i+1) {
+			if n := via.r.Stats().Forwarded; n != uint64(i+2) {
 				t.Errorf("%d passed on", n)
 			}
 		}
 		if s := a.ep.Stats(); s.FailedDials != 1 {
 			t.Errorf("the address was tried %d times", s.FailedDials)
-		}
-		if got := known(); !slices.Equal(got.Addresses, []endpoint.Address{mem("nowhere")}) || !slices.Equal(got.Hops, []id.Peer{via.id}) {
-			t.Errorf("known is %+v", got)
 		}
 	})
 }

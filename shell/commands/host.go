@@ -52,7 +52,7 @@ func (h *Host) Commands() []*interp.Command {
 	var all []*interp.Command
 	for _, f := range []func(*Host) *interp.Command{
 		whoamiCommand, peersCommand, groupsCommand, searchCommand, publishCommand, flushCommand,
-		rdvstatusCommand, rdvcontrolCommand, metricsCommand, peerinfoCommand, routeCommand, whyCommand, transportsCommand, yardCommand,
+		rdvstatusCommand, rdvcontrolCommand, metricsCommand, peerinfoCommand, routeCommand, whyCommand, transportsCommand, relaystatusCommand, yardCommand,
 		newpgrpCommand, joinCommand, leaveCommand, chpgrpCommand,
 		talkCommand, newpipeCommand, mkpipeCommand, mkmsgCommand, putCommand, getCommand, sendCommand, recvCommand,
 		envCommand, setCommand, unsetCommand, catCommand, echoCommand, grepCommand, wcCommand, moreCommand,

@@ -1,6 +1,10 @@
 package stream
 
-import "time"
+import (
+	"time"
+
+	"github.com/juxta-p2p/juxta/core/transport/framing"
+)
 
 const (
 	// maxQueued bounds the octets that wait behind a write in flight; senders
@@ -25,13 +29,22 @@ const (
 	// one of a burst: shorter than any round trip, longer than a loop around Send.
 	burstGap = 5 * time.Microsecond
 
+	// maxRecord is what fits a TLS record, less a header: messages up to it are
+	// copied behind their header to travel as one.
+	maxRecord = 16<<10 - framing.HeaderSize
+
+	// maxAnswers bounds the octets of TLS itself, such as answers to new keys,
+	// that wait for a side which asks for them and takes nothing.
+	maxAnswers = 64 << 10
+
 	// minRate, in octets per second, bounds the time for a message as a whole.
 	minRate = 16 << 10
 )
 
 // Times are the timeouts of links. The zero value of each means the default.
 type Times struct {
-	Welcome time.Duration // the other side's welcome line; 10 s
+	Welcome time.Duration // until both sides know each other, with TLS and all; 10 s
+	Follow  time.Duration // for the first octet of who leads, when both sides dialled; 1 s
 	Settle  time.Duration // the pause between the welcomes and the first message to an acceptor not known to be Juxta; 100 ms
 	Read    time.Duration // without an octet inside a message, and for it as a whole, plus its size at minRate; 10 s
 	Inline  time.Duration // Send in its caller's goroutine, which must be able to see its context end; 2 ms
@@ -45,6 +58,7 @@ func (t Times) complete() Times {
 		d time.Duration
 	}{
 		{&t.Welcome, 10 * time.Second},
+		{&t.Follow, time.Second},
 		{&t.Settle, 100 * time.Millisecond},
 		{&t.Read, 10 * time.Second},
 		{&t.Inline, 2 * time.Millisecond},

@@ -3,17 +3,16 @@ package stream
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
-	"github.com/juxta-p2p/juxta/core/transport/framing"
 )
 
 // link is one connection after its welcomes. It implements [endpoint.Link].
@@ -21,21 +20,29 @@ type link struct {
 	s        *Set
 	c        net.Conn
 	in       *patient
-	br       *bufio.Reader // reads from in
+	br       *bufio.Reader // reads from in, or from tls
 	peer     id.Peer
 	local    endpoint.Address
 	remote   endpoint.Address
 	asked    endpoint.Address // what the dialler says it was asked to reach
+	observed endpoint.Address // where the other side sees this one; may be zero
 	dialed   bool
-	juxta    bool   // the other side is Juxta, as its welcome tells a dialler
-	ip       string // of the other side
-	onClosed func() // may be nil
-	vec      vector // belongs to the writer
+	juxta    bool      // the other side is Juxta, as its welcome tells
+	proven   bool      // the other side holds the key of its ID
+	private  bool      // nobody else can read what goes over the connection
+	tls      *tls.Conn // over wire, if this package encrypts
+	wire     *wire     // over c
+	ip       string    // of the other side
+	onClosed func()    // may be nil
+	vec      vector    // belongs to the writer
 
 	mu       sync.Mutex
 	writing  bool          // somebody writes or is about to: the writer
 	rested   time.Time     // when writing last ended
 	queue    *frames       // behind the write in flight; nil if empty
+	sealed   *frames       // encrypted and not yet taken by the writer; nil if empty
+	sealing  bool          // the writer is encrypting
+	answers  int           // octets in sealed that the writer did not put there
 	space    chan struct{} // receives a token when there is room in queue
 	idle     chan struct{} // closed when writing ends, if somebody waits
 	err      error         // why the link is closed
@@ -43,65 +50,8 @@ type link struct {
 	flushers sync.WaitGroup
 }
 
-// mark is what a Juxta acceptor writes behind the dialler's address in its
-// welcome. JXSE reads it as a service name and does not look at it.
-const mark = "juxta"
-
-// handshake exchanges the welcome lines; target is zero for an accepted
-// connection. It ends with ctx, whose cause is then the error.
-func (s *Set) handshake(ctx context.Context, c net.Conn, target endpoint.Address) (*link, error) {
-	deadline := time.Now().Add(s.times.Welcome)
-	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
-		deadline = d
-	}
-	_ = c.SetDeadline(deadline)
-	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-
-	l := &link{
-		s: s, c: c, in: &patient{c: c, silence: s.times.Read}, local: s.cfg.Local(c), dialed: !target.IsZero(),
-		ip: origin(c), space: make(chan struct{}, 1), closed: make(chan struct{}),
-	}
-	l.br = bufio.NewReaderSize(l.in, readBuffer)
-	mine := framing.Welcome{Dest: target.Base(), Public: l.local, Peer: s.host.Peer}
-	if !l.dialed {
-		mine.Dest = endpoint.Address{Protocol: s.cfg.Protocol, Host: c.RemoteAddr().String(), Service: mark, Param: "1"}
-	}
-	_, err := c.Write(mine.AppendTo(nil))
-	if err != nil && ctx.Err() == nil {
-		return nil, fmt.Errorf("sending the welcome: %w", reason(err))
-	}
-	var theirs framing.Welcome
-	if err == nil {
-		theirs, err = framing.ReadWelcome(l.br)
-	}
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		s.stats.badWelcome.Add(1)
-		return nil, errSilent
-	case err != nil:
-		s.stats.badWelcome.Add(1)
-		return nil, err
-	case !stop():
-		return nil, context.Cause(ctx) // it may still be about to set the deadline
-	}
-	_ = c.SetDeadline(time.Time{})
-	l.peer = theirs.Peer
-	l.remote, l.asked = theirs.Public, theirs.Dest
-	if l.dialed {
-		l.asked = target
-		l.remote = target.Base()
-		l.juxta = theirs.Dest.Service == mark
-	}
-	return l, nil
-}
-
-var errSilent = errors.New("the other side sent no welcome in time")
-
 func (l *link) Peer() id.Peer            { return l.peer }
-func (l *link) Proven() bool             { return false } // plain JXTA proves nothing
+func (l *link) Proven() bool             { return l.proven }
 func (l *link) Local() endpoint.Address  { return l.local }
 func (l *link) Remote() endpoint.Address { return l.remote }
 func (l *link) Outgoing() bool           { return l.dialed }
@@ -109,6 +59,23 @@ func (l *link) Origin() string           { return l.ip }
 
 // Dialled is for [endpoint.Dialled].
 func (l *link) Dialled() endpoint.Address { return l.asked }
+
+// Observed is for [endpoint.Observed].
+func (l *link) Observed() endpoint.Address { return l.observed }
+
+// Juxta is for [endpoint.IsJuxta].
+func (l *link) Juxta() bool { return l.juxta }
+
+// Encrypted is for [endpoint.Encrypted].
+func (l *link) Encrypted() bool { return l.private }
+
+// FromListener reports whether the connection was dialled from the port that this
+// peer listens on, so that an address translator maps both alike. Connections that
+// know have the same method.
+func (l *link) FromListener() bool {
+	x, ok := l.c.(interface{ FromListener() bool })
+	return ok && x.FromListener()
+}
 
 // closedError tells why a message cannot be sent any more.
 func (l *link) closedError() error {
@@ -131,6 +98,10 @@ func (l *link) fail(err error) {
 	if l.queue != nil {
 		l.s.stats.lost.Add(uint64(l.queue.n))
 		l.queue = nil
+	}
+	if l.sealed != nil {
+		l.s.stats.lost.Add(uint64(l.sealed.n))
+		l.sealed = nil
 	}
 	close(l.closed)
 	l.mu.Unlock()

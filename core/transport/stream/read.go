@@ -54,8 +54,20 @@ func (l *link) readAll() error {
 // what came over it.
 func ended(err error) bool {
 	var op *net.OpError
-	return errors.Is(err, io.EOF) || errors.As(err, &op) && !errors.Is(err, os.ErrDeadlineExceeded)
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+		return true
+	case !errors.As(err, &op), errors.Is(err, os.ErrDeadlineExceeded):
+		return false
+	}
+	return op.Op != tlsLocal && op.Op != tlsRemote
 }
+
+// What crypto/tls calls the operation in its errors about malformed records.
+const (
+	tlsLocal  = "local error"
+	tlsRemote = "remote error"
+)
 
 // patient reads from a connection, for ever between messages and for a bounded
 // time inside one. It sets deadlines only when it has to ask the connection, so

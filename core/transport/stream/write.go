@@ -94,7 +94,7 @@ func (l *link) writeNow(now time.Time, body []byte) error {
 		err = nil
 	}
 	l.mu.Lock()
-	if err == nil && l.err == nil && (rest != nil || l.queue != nil) {
+	if err == nil && l.err == nil && (rest != nil || l.queue != nil || l.sealed != nil) {
 		l.flushers.Add(1)
 		l.mu.Unlock()
 		go l.flush(rest) // waited for by the reader before it reports the end
@@ -123,6 +123,9 @@ type vector struct {
 // writeOne writes one message until the deadline. rest is what was not written,
 // nil if nothing; it does not share memory with body.
 func (l *link) writeOne(body []byte) (rest *frames, err error) {
+	if l.tls != nil {
+		return l.writeSealed(body)
+	}
 	if len(body) <= maxCopied {
 		f := framesPool.Get().(*frames)
 		f.add(body)
@@ -160,6 +163,11 @@ func (l *link) flush(f *frames) {
 			}
 		}
 		l.mu.Lock()
+		if f = l.sealed; f != nil {
+			l.sealed, l.answers = nil, 0
+			l.mu.Unlock()
+			continue
+		}
 		if f = l.queue; f == nil || l.err != nil {
 			l.rest()
 			l.mu.Unlock()
@@ -169,6 +177,9 @@ func (l *link) flush(f *frames) {
 		l.queue = nil
 		l.mu.Unlock()
 		l.signal()
+		if l.tls != nil {
+			f = l.seal(f)
+		}
 	}
 }
 

@@ -11,10 +11,12 @@ import (
 
 // Addresses implements [endpoint.Transport]. An address that listens on every
 // interface is expanded to those of the interfaces that are up; loopback is
-// listed only where nothing else is.
+// listed only where nothing else is. Before each tcp:// address stands its tls://
+// twin if the peer has an identity, and in its place if only encrypted links are
+// wanted.
 func (t *Transport) Addresses() []endpoint.Address {
 	if len(t.cfg.Public) > 0 {
-		return slices.Clone(t.cfg.Public)
+		return t.twins(t.cfg.Public)
 	}
 	var all []endpoint.Address
 	for _, ln := range t.listeners {
@@ -30,7 +32,30 @@ func (t *Transport) Addresses() []endpoint.Address {
 			all = append(all, address(netip.AddrPortFrom(ip, at.Port())))
 		}
 	}
-	return all
+	return t.twins(all)
+}
+
+// twins adds the tls:// twins of tcp:// addresses.
+func (t *Transport) twins(all []endpoint.Address) []endpoint.Address {
+	var out []endpoint.Address
+	add := func(a endpoint.Address) {
+		if !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	for _, a := range all {
+		if a.Protocol != Protocol {
+			add(a)
+			continue
+		}
+		if t.set.Secures() {
+			add(endpoint.Address{Protocol: Secured, Host: a.Host})
+		}
+		if !t.host.RequireSecure {
+			add(a)
+		}
+	}
+	return out
 }
 
 // ListenPorts returns the ports listened on.
@@ -79,12 +104,13 @@ func interfaceIPs() []netip.Addr {
 	return local
 }
 
-// local is the address to go by on a connection: the one configured; or that of
+// local is the address to go by on a connection, always tcp://, which every peer
+// knows: the one configured; or that of
 // the listener, with the interface the connection uses if it listens on all of
 // them; or the interface with port 0 when nobody can dial this peer.
 func (t *Transport) local(c net.Conn) endpoint.Address {
 	if len(t.cfg.Public) > 0 {
-		return t.cfg.Public[0]
+		return endpoint.Address{Protocol: Protocol, Host: t.cfg.Public[0].Host}
 	}
 	a, ok := c.LocalAddr().(*net.TCPAddr)
 	if !ok {

@@ -8,45 +8,92 @@ import (
 	"time"
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/transport/stream"
 )
 
-// Dial implements [endpoint.Transport].
+// Dial implements [endpoint.Transport]. It dials from the port listened on, if the
+// transport listens on all interfaces and the system allows it, so that address
+// translators map both alike; links of which [FromListener] reports true.
 func (t *Transport) Dial(ctx context.Context, addr endpoint.Address) (endpoint.Link, error) {
-	fail := func(p endpoint.Phase, err error) (endpoint.Link, error) {
-		return nil, &endpoint.DialError{Addr: addr, Phase: p, Err: err}
+	if err := t.check(addr); err != nil {
+		return nil, err
 	}
-	if t.ctx.Err() != nil {
-		return fail(endpoint.PhaseConnect, endpoint.ErrClosed)
-	}
-	if addr.Protocol != Protocol {
-		return fail(endpoint.PhaseAddress, endpoint.ErrNoTransport)
-	}
-	if host, port, err := addr.HostPort(); err != nil {
-		return fail(endpoint.PhaseAddress, err)
-	} else if host == "" {
-		return fail(endpoint.PhaseAddress, errHost)
-	} else if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return fail(endpoint.PhaseAddress, errPort)
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(t.ctx, func() { cancel(endpoint.ErrClosed) })()
-	ctx, stop := context.WithTimeout(ctx, t.times.connect)
+	ctx, stop := t.bound(ctx)
 	defer stop()
-	d := net.Dialer{KeepAliveConfig: keepAlive, Control: control}
-	c, err := d.DialContext(ctx, "tcp", addr.Host)
+	ctx, cancel := context.WithTimeout(ctx, t.times.connect)
+	defer cancel()
+	from := t.shared(addr.Host)
+	c, err := t.connect(ctx, addr, from)
 	if err != nil {
-		phase := endpoint.PhaseConnect
-		var dns *net.DNSError
-		if errors.As(err, &dns) {
-			phase, err = endpoint.PhaseResolve, dns
-		}
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return fail(phase, reason(err))
+		return nil, err
 	}
-	return t.set.Dialled(ctx, c, addr)
+	l, err := t.set.Dialled(ctx, c, addr)
+	if from != nil && errors.Is(err, stream.ErrCrossed) {
+		if c, err = t.connect(ctx, addr, nil); err != nil {
+			return nil, err
+		}
+		l, err = t.set.Dialled(ctx, c, addr)
+	}
+	return l, err
+}
+
+// check tells whether an address can be dialled; the error is a *DialError.
+func (t *Transport) check(addr endpoint.Address) error {
+	phase, err := endpoint.PhaseAddress, error(nil)
+	host, port, bad := addr.HostPort()
+	n, nan := strconv.ParseUint(port, 10, 16)
+	switch {
+	case t.ctx.Err() != nil:
+		phase, err = endpoint.PhaseConnect, endpoint.ErrClosed
+	case !t.Serves(addr.Protocol):
+		err = endpoint.ErrNoTransport
+	case bad != nil:
+		err = bad
+	case host == "":
+		err = errHost
+	case nan != nil || n == 0:
+		err = errPort
+	default:
+		return nil
+	}
+	return &endpoint.DialError{Addr: addr, Phase: phase, Err: err}
+}
+
+// bound makes a context end with the transport, too.
+func (t *Transport) bound(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(t.ctx, func() { cancel(endpoint.ErrClosed) })
+	return ctx, func() {
+		unhook()
+		cancel(nil)
+	}
+}
+
+// connect opens a connection from a place, or from any port if from is nil or
+// cannot be used. The error is a *DialError.
+func (t *Transport) connect(ctx context.Context, addr endpoint.Address, from *net.TCPAddr) (net.Conn, error) {
+	var c net.Conn
+	var err error
+	if from != nil {
+		if c, err = t.connectFrom(ctx, addr, from); err == nil {
+			return c, nil
+		}
+	}
+	if from == nil || unusable(err) {
+		d := net.Dialer{KeepAliveConfig: keepAlive, Control: control}
+		if c, err = d.DialContext(ctx, "tcp", addr.Host); err == nil {
+			return c, nil
+		}
+	}
+	phase := endpoint.PhaseConnect
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		phase, err = endpoint.PhaseResolve, dns
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return nil, &endpoint.DialError{Addr: addr, Phase: phase, Err: reason(err)}
 }
 
 // Causes of a *endpoint.DialError in endpoint.PhaseAddress.

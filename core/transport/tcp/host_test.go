@@ -58,13 +58,13 @@ func newHost(t *testing.T, tr *Transport) *host {
 }
 
 // listening starts a transport on loopback; set changes it first.
-func listening(t *testing.T, set ...func(*Transport)) *host {
+func listening(t *testing.T, set ...func(*Config)) *host {
 	t.Helper()
-	tr := New(Config{Listen: []string{"127.0.0.1:0"}})
+	cfg := Config{Listen: []string{"127.0.0.1:0"}}
 	for _, f := range set {
-		f(tr)
+		f(&cfg)
 	}
-	return newHost(t, tr)
+	return newHost(t, New(cfg))
 }
 
 func (h *host) addr() endpoint.Address { return h.t.Addresses()[0] }
@@ -97,7 +97,12 @@ func newRaw(t *testing.T, c net.Conn) *raw {
 // connect opens a connection to a transport and says nothing yet.
 func connect(t *testing.T, h *host) *raw {
 	t.Helper()
-	c, err := net.Dial("tcp", h.addr().Host)
+	return connectTo(t, h.addr().Host)
+}
+
+func connectTo(t *testing.T, place string) *raw {
+	t.Helper()
+	c, err := net.Dial("tcp", place)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +195,7 @@ func acceptor(t *testing.T, dest func(net.Conn) endpoint.Address, f func(*raw)) 
 
 // plain is the destination JXSE puts into its welcome, ours that of Juxta.
 func plain(c net.Conn) endpoint.Address { return at(c.RemoteAddr().String()) }
-func ours(c net.Conn) endpoint.Address  { return plain(c).With(mark, "1") }
+func ours(c net.Conn) endpoint.Address  { return plain(c).With("juxta", "1") }
 
 // pack puts the header block in front of a message with a text of size octets.
 func pack(n, size int) []byte {

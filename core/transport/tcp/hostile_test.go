@@ -1,14 +1,10 @@
 package tcp
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"io"
 	"net"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,13 +13,6 @@ import (
 	"github.com/juxta-p2p/juxta/core/message"
 	"github.com/juxta-p2p/juxta/core/transport/framing"
 )
-
-// reader makes a link that only reads, from r.
-func reader(r io.Reader, maxMessage int) *link {
-	l := &link{t: New(Config{MaxMessage: maxMessage}), in: &patient{}, closed: make(chan struct{})}
-	l.br = bufio.NewReaderSize(r, readBuffer)
-	return l
-}
 
 // pipe connects to the host through a pipe, in the virtual time of a bubble.
 func pipe(t *testing.T, h *host, ip string) *raw {
@@ -58,37 +47,6 @@ func (r *raw) endsAfter(start time.Time, want time.Duration) {
 	}
 }
 
-// TestSilentStranger: who says nothing is sent away after 10 s; JXSE would hold a
-// thread for ever.
-func TestSilentStranger(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		start := time.Now()
-		pipe(t, h, "192.0.2.1").endsAfter(start, 10*time.Second)
-		if s := h.t.Stats(); s.BadWelcome != 1 {
-			t.Errorf("stats %+v", s)
-		}
-	})
-}
-
-// TestSlowWelcome: octets that trickle in do not win more time.
-func TestSlowWelcome(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		start := time.Now()
-		r := pipe(t, h, "192.0.2.1")
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			for _, c := range []byte(strings.Repeat("JXTAHELLO", 50)) {
-				time.Sleep(time.Second)
-				if _, err := r.Write([]byte{c}); err != nil {
-					return
-				}
-			}
-		})
-		r.endsAfter(start, 10*time.Second)
-		wg.Wait()
-	})
-}
-
 // TestBadWelcomes: what is no welcome closes the connection at once.
 func TestBadWelcomes(t *testing.T) {
 	h := listening(t)
@@ -117,113 +75,24 @@ func TestBadWelcomes(t *testing.T) {
 // TestDialStrangers: who answers a dialler with something else, or not at all,
 // fails the handshake.
 func TestDialStrangers(t *testing.T) {
-	h := listening(t, func(tr *Transport) { tr.times.welcome = 50 * time.Millisecond })
+	h := listening(t, func(cfg *Config) { cfg.times.Welcome = 50 * time.Millisecond })
 	for name, c := range map[string]struct {
 		says string
-		want error
+		want string
 	}{
-		"http":    {"HTTP/1.1 400 Bad Request\r\n\r\n", framing.ErrWelcome},
-		"silence": {"", errSilent},
-		"half":    {"JXTAHELLO tcp://h:1", errSilent},
+		"http":    {"HTTP/1.1 400 Bad Request\r\n\r\n", framing.ErrWelcome.Error()},
+		"silence": {"", "no welcome in time"},
+		"half":    {"JXTAHELLO tcp://h:1", "no welcome in time"},
 	} {
 		_, err := h.t.Dial(short(t), acceptor(t, nil, func(r *raw) { _, _ = r.Write([]byte(c.says)); r.ended() }))
 		var de *endpoint.DialError
-		if !errors.As(err, &de) || de.Phase != endpoint.PhaseHandshake || !errors.Is(err, c.want) {
+		if !errors.As(err, &de) || de.Phase != endpoint.PhaseHandshake || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-// TestHalfPackages: inside a package the other side must not be silent for 10 s.
-func TestHalfPackages(t *testing.T) {
-	long := "\x05other\x04\x00" + strings.Repeat("x", 1024)
-	for name, part := range map[string][]byte{
-		"one octet":            pack(1, 10)[:1],
-		"header block":         pack(1, 10)[:30],
-		"long header block":    append([]byte(long), long...),
-		"header block alone":   pack(1, 10)[:framing.HeaderSize],
-		"body":                 pack(1, 100)[:100],
-		"body after a package": append(pack(1, 10), pack(2, 100)[:100]...),
-	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				r := pipe(t, h, "192.0.2.1")
-				r.welcome()
-				r.write([]byte("JXTAHELLO tcp://h:1 tcp://h:2 " + them.String() + " 0 1.1\r\n"))
-				next(t, h.opened)
-				start := time.Now()
-				r.write(part)
-				r.endsAfter(start, 10*time.Second)
-				next(t, h.closed)
-				if h.t.Stats().BadFrame != 1 {
-					t.Errorf("stats %+v", h.t.Stats())
-				}
-			})
-		})
-	}
-}
-
-// TestTricklingPackage: octets that trickle in win time as if 16 KiB came each
-// second, and no more.
-func TestTricklingPackage(t *testing.T) {
-	for name, c := range map[string]struct {
-		first, rest []byte
-		every, want time.Duration
-	}{
-		"header": {nil, pack(1, 10), 200 * time.Millisecond, 10 * time.Second},
-		"body": { // 5 s more for its size
-			framing.AppendHeader(nil, 5*minRate), make([]byte, 5*minRate), 9 * time.Second, 15 * time.Second,
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				r := pipe(t, h, "192.0.2.1")
-				r.welcome()
-				r.write([]byte("JXTAHELLO tcp://h:1 tcp://h:2 " + them.String() + " 0 1.1\r\n"))
-				next(t, h.opened)
-				start := time.Now()
-				var wg sync.WaitGroup
-				wg.Go(func() {
-					_, _ = r.Write(c.first)
-					for _, octet := range c.rest {
-						if _, err := r.Write([]byte{octet}); err != nil {
-							return
-						}
-						time.Sleep(c.every)
-					}
-				})
-				r.endsAfter(start, c.want)
-				wg.Wait()
-			})
-		})
-	}
-}
-
-// TestPatienceBetweenPackages: a link may be silent for hours, also after a
-// package that came in pieces.
-func TestPatienceBetweenPackages(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		r := pipe(t, h, "192.0.2.1")
-		r.welcome()
-		r.write([]byte("JXTAHELLO tcp://h:1 tcp://h:2 " + them.String() + " 0 1.1\r\n"))
-		next(t, h.opened)
-		for range 3 {
-			p := pack(1, 50000)
-			r.write(p[:20])
-			time.Sleep(9 * time.Second)
-			r.write(p[20:40000])
-			r.write(p[40000:])
-			next(t, h.bodies)
-			time.Sleep(5 * time.Hour)
-		}
-		if len(h.closed) != 0 {
-			t.Error("the link was closed")
-		}
-	})
-}
-
-// TestAnnouncedLength: a length beyond the limit closes the link, and one within
-// it takes memory only as the octets come.
+// TestAnnouncedLength: a length beyond the limit closes the link.
 func TestAnnouncedLength(t *testing.T) {
 	h := listening(t)
 	for _, n := range []int{message.MaxSize + 1, 1 << 40, -1} {
@@ -231,20 +100,6 @@ func TestAnnouncedLength(t *testing.T) {
 		r.write(framing.AppendHeader(nil, n))
 		r.ended()
 		next(t, h.closed)
-	}
-
-	const came = 100 << 10
-	stream := append(framing.AppendHeader(nil, message.MaxSize), make([]byte, came)...)
-	l := reader(bytes.NewReader(stream), message.MaxSize)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	_, err := l.readFrame()
-	runtime.ReadMemStats(&after)
-	if !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("the error is %v", err)
-	}
-	if got, most := after.TotalAlloc-before.TotalAlloc, uint64(came+2*maxAhead); got > most {
-		t.Errorf("%d octets were allocated for %d that came, want at most %d", got, came, most)
 	}
 }
 
@@ -278,9 +133,6 @@ func TestHandshakeLimits(t *testing.T) {
 		for i := range maxHandshakes {
 			all = append(all, pipe(t, h, net.IPv4(192, 0, 2, byte(i/maxHandshakesPerHost)).String()))
 		}
-		for _, r := range all {
-			r.welcome()
-		}
 		start := time.Now()
 		one := pipe(t, h, "192.0.2.0") // its address has eight already
 		one.endsAfter(start, 0)
@@ -288,11 +140,11 @@ func TestHandshakeLimits(t *testing.T) {
 		other := pipe(t, h, "198.51.100.2")
 		all[0].endsAfter(start, 0) // the oldest go
 		all[1].endsAfter(start, 0)
-		other.welcome()
-		honest.welcome()
 		honest.write([]byte("JXTAHELLO tcp://h:1 tcp://h:2 " + them.String() + " 0 1.1\r\n"))
+		honest.welcome()
 		next(t, h.opened)
 		all[2].endsAfter(start, 10*time.Second)
+		other.endsAfter(start, 10*time.Second)
 		synctest.Wait()
 		if s := h.t.Stats(); s.RefusedHost != 1 || s.RefusedStrangers != 2 || s.Links != 1 {
 			t.Errorf("stats %+v", s)
@@ -345,29 +197,6 @@ func TestPerHostLimit(t *testing.T) {
 		}
 		if s := h.t.Stats(); s.RefusedHost != 1 || s.Links != 2*defaultMaxPerHost+2 { // one has ended
 			t.Errorf("stats %+v", s)
-		}
-	})
-}
-
-// FuzzRead feeds a link with whatever a stranger may send after the welcome.
-func FuzzRead(f *testing.F) {
-	for _, name := range []string{"tcp-package-rdv-connect.bin", "tcp-package-routed-hop1.bin", "syn-dead-trailing.bin",
-		"syn-dead-header-block.bin", "syn-ok-header-order.bin"} {
-		f.Add(testdata(f, name))
-	}
-	f.Add(pack(1, 10))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		const most = 1 << 20
-		l := reader(bytes.NewReader(b), most)
-		for left := len(b); ; {
-			body, err := l.readFrame()
-			if err != nil {
-				return
-			}
-			if left -= len(body) + 2; left < 0 {
-				t.Fatal("more octets came out than went in")
-			}
-			_, _ = message.Decode(body)
 		}
 	})
 }

@@ -29,6 +29,15 @@ const (
 	// acceptRetry is the pause after a failed accept, for lack of descriptors.
 	acceptRetry = 100 * time.Millisecond
 
+	// punchPause is the time between attempts to get through address translators,
+	// which forget what came to nothing only after much longer.
+	punchPause = 250 * time.Millisecond
+
+	// punchFirst and punchLongest bound one such attempt; each takes twice as long
+	// as the one before. The longest gives the system time to ask again.
+	punchFirst   = 500 * time.Millisecond
+	punchLongest = 3 * time.Second
+
 	// userTimeout bounds how long sent octets may stay unacknowledged by the
 	// other machine, where the system lets us say so.
 	userTimeout = 30 * time.Second

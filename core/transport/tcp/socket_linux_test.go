@@ -5,18 +5,27 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/transport/stream"
 )
 
 // TestSocketOptions: on both sides the system looks after idle links, gives up on
 // octets that nobody acknowledges, and sends small messages at once.
 func TestSocketOptions(t *testing.T) {
-	h := listening(t)
+	conns := make(chan net.Conn, 2)
+	tr := New(Config{Listen: []string{"127.0.0.1:0"}})
+	tr.set = stream.New(stream.Config{Protocol: Protocol, Local: func(c net.Conn) endpoint.Address {
+		conns <- c
+		return tr.local(c)
+	}})
+	h := newHost(t, tr)
 	if _, err := h.t.Dial(short(t), h.addr()); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		l := next(t, h.opened).(*link)
-		raw, err := l.c.(*net.TCPConn).SyscallConn()
+		c := next(t, conns)
+		raw, err := c.(*net.TCPConn).SyscallConn()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,7 +43,7 @@ func TestSocketOptions(t *testing.T) {
 			var got int
 			cerr := raw.Control(func(fd uintptr) { got, err = unix.GetsockoptInt(int(fd), o.level, o.opt) })
 			if cerr != nil || err != nil || got != o.value {
-				t.Errorf("outgoing %t: %s is %d, %v, %v; want %d", l.Outgoing(), o.name, got, cerr, err, o.value)
+				t.Errorf("%v: %s is %d, %v, %v; want %d", c.LocalAddr(), o.name, got, cerr, err, o.value)
 			}
 		}
 	}

@@ -1,6 +1,9 @@
 // Package tcp is the JXTA TCP transport: a welcome line each way, then messages
 // in both directions over one connection for all groups and services.
 //
+// Peers with an identity encrypt: TLS on the same port, under tls:// addresses from
+// the first octet, under tcp:// ones after the welcomes if both can.
+//
 // JXTA v2 specification, chapter "TCP/IP Message Transport"; the pause before
 // the first message, the limits and the recovery from dead connections answer
 // to the behaviour of JXSE 2.5.
@@ -21,8 +24,12 @@ import (
 	"github.com/juxta-p2p/juxta/core/transport/stream"
 )
 
-// Protocol is the protocol of the addresses: tcp://host:port.
-const Protocol = "tcp"
+// The protocols of the addresses: tcp://host:port, and tls://host:port for peers
+// that encrypt.
+const (
+	Protocol = "tcp"
+	Secured  = "tls"
+)
 
 // The ports a peer tries when it is not told where to listen, as JXSE does.
 const (
@@ -41,7 +48,8 @@ type Config struct {
 	ClientOnly bool
 
 	// Public are the addresses to advertise instead of those listened on,
-	// for peers behind a port mapping.
+	// for peers behind a port mapping. A tcp:// address stands for its tls:// twin,
+	// too, if the peer has an identity.
 	Public []endpoint.Address
 
 	// MaxMessage bounds a message in octets. Zero means message.MaxSize.
@@ -54,7 +62,7 @@ type Config struct {
 	times stream.Times // tests shorten them
 }
 
-// Transport implements [endpoint.Transport] over TCP.
+// Transport implements [endpoint.Multi] and [endpoint.Puncher] over TCP.
 type Transport struct {
 	cfg       Config
 	host      endpoint.Host
@@ -90,20 +98,24 @@ func New(cfg Config) *Transport {
 		cfg.MaxPerHost = defaultMaxPerHost
 	}
 	t := &Transport{cfg: cfg, times: defaultTimes, trusted: isLoopback, perHost: map[string]int{}}
-	t.set = stream.New(stream.Config{Protocol: Protocol, Local: t.local, MaxMessage: cfg.MaxMessage, Times: cfg.times})
+	t.set = stream.New(stream.Config{Protocol: Protocol, Secured: Secured, Local: t.local, MaxMessage: cfg.MaxMessage, Times: cfg.times})
 	t.ctx, t.cancel = context.WithCancelCause(context.Background())
 	return t
 }
 
 // Stats counts what a transport did since it was made.
 type Stats struct {
-	Accepted uint64 // connections taken
-	Links    int    // open at present
+	Accepted  uint64 // connections taken
+	Links     int    // open at present
+	Encrypted int    // of these
 
 	RefusedHost      uint64 // connections turned away because their IP address had too many
 	RefusedStrangers uint64 // connections ended without a welcome because too many others waited, too
 	FailedAccepts    uint64 // connections that the system did not hand over, for lack of descriptors
 	BadWelcome       uint64 // connections whose first line was no welcome, or did not come
+	BadTLS           uint64 // connections that failed to become encrypted
+	OtherKey         uint64 // connections whose certificate did not prove the peer ID
+	Unproven         uint64 // plain connections refused because the peer ID was not proven
 	BadFrame         uint64 // links closed because framing was lost or a message malformed
 	LostOnClose      uint64 // messages queued on a link when it broke
 }
@@ -117,15 +129,25 @@ func (t *Transport) Stats() Stats {
 		Accepted: c.accepted.Load(), RefusedHost: c.host.Load(), RefusedStrangers: c.strangers.Load(),
 		FailedAccepts: c.accepts.Load(),
 	}
-	if t.set != nil {
-		l := t.set.Stats()
-		st.Links, st.BadWelcome, st.BadFrame, st.LostOnClose = l.Links, l.BadWelcome, l.BadFrame, l.LostOnClose
-	}
+	l := t.set.Stats()
+	st.Links, st.Encrypted, st.LostOnClose = l.Links, l.Encrypted, l.LostOnClose
+	st.BadWelcome, st.BadTLS, st.BadFrame = l.BadWelcome, l.BadTLS, l.BadFrame
+	st.OtherKey, st.Unproven = l.OtherKey, l.Unproven
 	return st
 }
 
 // Protocol implements [endpoint.Transport].
 func (t *Transport) Protocol() string { return Protocol }
+
+// Serves implements [endpoint.Multi]: "tcp", and "tls" once the transport has
+// started with an identity.
+func (t *Transport) Serves(protocol string) bool {
+	return protocol == Protocol || protocol == Secured && t.set.Secures()
+}
+
+// CloseWhere closes the links whose own IP address f does not want any more, as
+// when a network interface has gone.
+func (t *Transport) CloseWhere(f func(local netip.Addr) bool) { t.set.CloseWhere(f) }
 
 // Start implements [endpoint.Transport]. The error names the address that
 // cannot be listened on and unwraps to the system's reason.
@@ -150,6 +172,7 @@ func (t *Transport) Start(h endpoint.Host) error {
 		t.listeners = append(t.listeners, ln)
 	}
 	for _, ln := range t.listeners {
+		share(ln)
 		t.wg.Go(func() { t.accept(ln) })
 	}
 	return nil

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
@@ -49,7 +48,7 @@ func TestDiallerOnTheWire(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := next(t, got)
-	if w := "JXTAHELLO " + addr.String() + " " + h.addr().String() + " " + us.String() + " 0 1.1\r\n"; s.welcome != w {
+	if w := "JXTAHELLO " + addr.String() + "/juxta/1 " + h.addr().String() + " " + us.String() + " 0 1.1\r\n"; s.welcome != w {
 		t.Errorf("the welcome is %q, want %q", s.welcome, w)
 	}
 	if s.pause < 100*time.Millisecond {
@@ -63,8 +62,9 @@ func TestDiallerOnTheWire(t *testing.T) {
 
 // TestPauseOnlyForForeignAcceptors: a Juxta acceptor marks its welcome.
 func TestPauseOnlyForForeignAcceptors(t *testing.T) {
-	eternal := func(tr *Transport) { tr.times.settle, tr.times.connect = time.Hour, time.Hour }
+	eternal := func(cfg *Config) { cfg.times.Settle = time.Hour }
 	h, other := listening(t, eternal), listening(t)
+	h.t.times.connect = time.Hour
 	l, err := h.t.Dial(short(t), other.addr())
 	if err != nil {
 		t.Fatalf("a Juxta acceptor was not known: %v", err)
@@ -89,11 +89,12 @@ func TestPauseOnlyForForeignAcceptors(t *testing.T) {
 	}
 }
 
-// TestAcceptorOnTheWire: the welcome of an acceptor, and that it speaks at once.
+// TestAcceptorOnTheWire: the welcome of an acceptor, which answers the dialler's.
 func TestAcceptorOnTheWire(t *testing.T) {
 	h := listening(t)
 	r := connect(t, h)
-	line, err := r.br.ReadString('\n') // before this side has said anything
+	r.write(greeting(h))
+	line, err := r.br.ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,6 @@ func TestAcceptorOnTheWire(t *testing.T) {
 	if !regexp.MustCompile(`^JXTAHELLO( \S+){5}\r\n$`).MatchString(line) {
 		t.Error("it has not six tokens")
 	}
-	r.write(greeting(h))
 	l := next(t, h.opened)
 	if l.Peer() != them || l.Remote() != at("127.0.0.1:9702") || l.Outgoing() || l.Proven() || l.Origin() != "127.0.0.1" {
 		t.Errorf("link %v %v %v %v %v", l.Peer(), l.Remote(), l.Outgoing(), l.Proven(), l.Origin())
@@ -307,25 +307,5 @@ func TestGroupOnTheWire(t *testing.T) {
 	err = e.Scope(id.NetGroup).SendTo(short(t), addr, "echo", "", message.New())
 	if !errors.Is(err, endpoint.ErrEmpty) {
 		t.Errorf("sending a message without elements, which makes JXSE 2.5 deaf, returned %v", err)
-	}
-}
-
-// TestReaderInPieces reads packages from a stream that gives one octet at a time.
-func TestReaderInPieces(t *testing.T) {
-	var stream []byte
-	for i := range 5 {
-		stream = append(stream, pack(i, 300*i)...)
-	}
-	for _, wrap := range []func(*bytes.Reader) *link{
-		func(r *bytes.Reader) *link { return reader(iotest.OneByteReader(r), defaultMaxMessage) },
-		func(r *bytes.Reader) *link { return reader(iotest.HalfReader(r), defaultMaxMessage) },
-		func(r *bytes.Reader) *link { return reader(iotest.DataErrReader(r), defaultMaxMessage) },
-	} {
-		l := wrap(bytes.NewReader(stream))
-		for i := range 5 {
-			if got, err := l.readFrame(); err != nil || !bytes.Equal(got, body(i, 300*i)) {
-				t.Fatalf("package %d: %q, %v", i, got, err)
-			}
-		}
 	}
 }

@@ -381,7 +381,7 @@ func testPlaceIsFreeAgain(t *testing.T, cfg Config) {
 	b.close()
 	a.allGone()
 	tr, peer := cfg.Again(t, b.tr)
-	again := newStation(t, tr, peer)
+	again := cfg.station(t, tr, peer)
 	again.start()
 	if again.addr() != addr {
 		t.Errorf("it listens on %s, want %s", again.addr(), addr)

@@ -18,8 +18,8 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // testDial: what both sides know about a link, and that both can send on it.
 func testDial(t *testing.T, cfg Config) {
 	a, b, ab, ba := pair(t, cfg)
-	if a.tr.Protocol() != b.addr().Protocol {
-		t.Errorf("Protocol is %q, addresses are of %q", a.tr.Protocol(), b.addr().Protocol)
+	if !endpoint.Carries(a.tr, b.addr().Protocol) {
+		t.Errorf("Protocol is %q, and addresses of %q are not served", a.tr.Protocol(), b.addr().Protocol)
 	}
 	if ab.Peer() != b.id || ba.Peer() != a.id {
 		t.Errorf("peers %s and %s, want %s and %s", ab.Peer(), ba.Peer(), b.id, a.id)
@@ -40,6 +40,9 @@ func testDial(t *testing.T, cfg Config) {
 		if l.Local().IsZero() {
 			t.Error("Local is zero")
 		}
+		if cfg.Identity != nil && (!l.Proven() || !endpoint.Encrypted(l)) {
+			t.Errorf("outgoing %t: proven %t, encrypted %t", l.Outgoing(), l.Proven(), endpoint.Encrypted(l))
+		}
 	}
 	if ab != a.link(1) {
 		t.Error("Opened was given another link than Dial returned")
@@ -55,11 +58,11 @@ func testDial(t *testing.T, cfg Config) {
 	}
 }
 
-// testAddresses: they are of the protocol, name a place only, and differ.
+// testAddresses: they are of a protocol that is served, name a place only, and differ.
 func testAddresses(t *testing.T, cfg Config) {
 	a, b := start(t, cfg), start(t, cfg)
 	for _, addr := range a.tr.Addresses() {
-		if addr.Protocol != a.tr.Protocol() || addr != addr.Base() {
+		if !endpoint.Carries(a.tr, addr.Protocol) || addr != addr.Base() {
 			t.Errorf("address %s", addr)
 		}
 		if p, err := endpoint.ParseAddress(addr.String()); err != nil || p != addr {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/identity"
 	"github.com/juxta-p2p/juxta/core/message"
 )
 
@@ -26,6 +27,15 @@ type Config struct {
 	// that is to use it. It listens at a place of its own; all those made for
 	// one test can dial each other. Required.
 	New func(t *testing.T) (endpoint.Transport, id.Peer)
+
+	// Identity returns the identity of a peer whose ID New returned. If it is not
+	// nil, stations hand it to their transports, and every link must be proven and
+	// encrypted.
+	Identity func(id.Peer) *identity.Identity
+
+	// Protocol is that of the addresses to dial, for transports that serve several.
+	// Empty means that of the transport's first address.
+	Protocol string
 
 	// Nobody returns an address of the protocol at which nobody listens, so
 	// that dialling it fails soon in endpoint.PhaseConnect. Required.
@@ -119,6 +129,9 @@ type station struct {
 	tr endpoint.Transport
 	id id.Peer
 
+	identity *identity.Identity // may be nil
+	protocol string             // of the addresses others dial; empty for the first
+
 	// Set before start. They come on top of what the station does.
 	onOpened  func(endpoint.Link) error
 	onReceive func(endpoint.Link, []byte) error
@@ -145,7 +158,7 @@ func newStation(t *testing.T, tr endpoint.Transport, peer id.Peer) *station {
 func start(t *testing.T, cfg Config, set ...func(*station)) *station {
 	t.Helper()
 	tr, peer := cfg.New(t)
-	s := newStation(t, tr, peer)
+	s := cfg.station(t, tr, peer)
 	for _, f := range set {
 		f(s)
 	}
@@ -153,10 +166,19 @@ func start(t *testing.T, cfg Config, set ...func(*station)) *station {
 	return s
 }
 
+func (cfg Config) station(t *testing.T, tr endpoint.Transport, peer id.Peer) *station {
+	s := newStation(t, tr, peer)
+	s.protocol = cfg.Protocol
+	if cfg.Identity != nil {
+		s.identity = cfg.Identity(peer)
+	}
+	return s
+}
+
 func (s *station) start() {
 	s.t.Helper()
 	err := s.tr.Start(endpoint.Host{
-		Peer: s.id, Logger: slog.New(slog.DiscardHandler),
+		Peer: s.id, Identity: s.identity, Logger: slog.New(slog.DiscardHandler),
 		Opened: s.opened, Receive: s.receive, Closed: s.closed,
 	})
 	if err != nil {
@@ -340,11 +362,13 @@ func (s *station) allGone() {
 
 func (s *station) addr() endpoint.Address {
 	s.t.Helper()
-	all := s.tr.Addresses()
-	if len(all) == 0 {
-		s.t.Fatal("a transport that listens has no address")
+	for _, a := range s.tr.Addresses() {
+		if s.protocol == "" || a.Protocol == s.protocol {
+			return a
+		}
 	}
-	return all[0]
+	s.t.Fatal("a transport that listens has no address")
+	return endpoint.Address{}
 }
 
 // dial opens a link to another station.

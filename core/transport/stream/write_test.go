@@ -1,4 +1,4 @@
-package tcp
+package stream
 
 import (
 	"bytes"
@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -31,12 +30,14 @@ func linked(t *testing.T, h *host) (endpoint.Link, *raw, *counting) {
 	t.Helper()
 	here, there := net.Pipe()
 	c := &counting{Conn: there}
-	h.t.admit(c)
+	h.accept(c)
 	r := newRaw(t, here)
+	r.write(greeting)
 	r.welcome()
-	r.write([]byte("JXTAHELLO tcp://h:1 tcp://h:2 " + them.String() + " 0 1.1\r\n"))
 	return next(t, h.opened), r, c
 }
+
+var defaults = Times{}.complete()
 
 // TestBatching: what is sent while a write is in flight leaves with the next one,
 // in order.
@@ -108,8 +109,8 @@ func TestWriteTimeout(t *testing.T) {
 		if err := l.Send(t.Context(), body(1, 100)); err != nil {
 			t.Fatal(err) // it is queued
 		}
-		if got := time.Since(start); got != defaultTimes.inline {
-			t.Errorf("Send returned after %v, want %v", got, defaultTimes.inline)
+		if got := time.Since(start); got != defaults.Inline {
+			t.Errorf("Send returned after %v, want %v", got, defaults.Inline)
 		}
 		sent := 0
 		var err error
@@ -119,11 +120,11 @@ func TestWriteTimeout(t *testing.T) {
 		if !errors.Is(err, endpoint.ErrLinkClosed) {
 			t.Errorf("a waiting Send ended with %v", err)
 		}
-		if got, want := time.Since(start), defaultTimes.inline+10*time.Second; got != want {
+		if got, want := time.Since(start), defaults.Inline+10*time.Second; got != want {
 			t.Errorf("the link was closed after %v, want %v", got, want)
 		}
 		next(t, h.closed)
-		if s := h.t.Stats(); s.LostOnClose != uint64(sent) { // the first, and all but the failed one
+		if s := h.s.Stats(); s.LostOnClose != uint64(sent) { // the first, and all but the failed one
 			t.Errorf("%d are counted as lost of %d", s.LostOnClose, sent)
 		}
 	})
@@ -224,99 +225,20 @@ func TestCloseDrains(t *testing.T) {
 			}
 		}
 		start := time.Now()
-		_ = h.t.Close()
-		if got := time.Since(start); got != defaultTimes.drain {
-			t.Errorf("Close took %v with 20 stuck links, want %v", got, defaultTimes.drain)
+		h.s.Close()
+		if got := time.Since(start); got != defaults.Drain {
+			t.Errorf("Close took %v with 20 stuck links, want %v", got, defaults.Drain)
 		}
 	})
-}
-
-// TestStuckConnection: over a real connection whose far end no longer takes
-// anything, sending notices, and both sides of the program are told.
-func TestStuckConnection(t *testing.T) {
-	other := listening(t)
-	through := stuckProxy(t, other.addr().Host)
-	h := listening(t, func(tr *Transport) { tr.times.write = 100 * time.Millisecond })
-	l, err := h.t.Dial(short(t), at(through.addr))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Send(short(t), body(1, 10)); err != nil {
-		t.Fatal(err)
-	}
-	next(t, other.bodies)
-	through.stick()
-	big := body(2, 256<<10)
-	for err == nil {
-		err = l.Send(short(t), big)
-	}
-	if !errors.Is(err, endpoint.ErrLinkClosed) {
-		t.Errorf("Send ended with %v", err)
-	}
-	next(t, h.closed)
-}
-
-// proxy passes octets on until it is told to stick.
-type proxy struct {
-	addr  string
-	stuck chan struct{}
-}
-
-func (p *proxy) stick() { close(p.stuck) }
-
-func stuckProxy(t *testing.T, to string) *proxy {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{addr: ln.Addr().String(), stuck: make(chan struct{})}
-	end := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		in, err := ln.Accept()
-		if err != nil {
-			return
-		}
-		out, err := net.Dial("tcp", to)
-		if err != nil {
-			_ = in.Close()
-			return
-		}
-		for _, d := range [][2]net.Conn{{in, out}, {out, in}} {
-			wg.Go(func() { p.pass(d[0], d[1]) })
-		}
-		<-end
-		_ = in.Close()
-		_ = out.Close()
-	})
-	t.Cleanup(func() { _ = ln.Close(); close(end); wg.Wait() })
-	return p
-}
-
-func (p *proxy) pass(from, to net.Conn) {
-	b := make([]byte, 32<<10)
-	for {
-		select {
-		case <-p.stuck:
-			return
-		default:
-		}
-		n, err := from.Read(b)
-		if err != nil {
-			return
-		}
-		if _, err := to.Write(b[:n]); err != nil {
-			return
-		}
-	}
 }
 
 // TestSendIsFree: a message costs no allocation once buffers are warm.
 func TestSendIsFree(t *testing.T) {
-	h := listening(t)
-	r := connect(t, h)
-	r.write(greeting(h))
+	h := newHost(t, Config{})
+	here, there := connected(t)
+	h.accept(there)
+	r := newRaw(t, here)
+	r.write(greeting)
 	r.welcome()
 	l := next(t, h.opened)
 	go func() { _, _ = io.Copy(io.Discard, r.br) }()
@@ -332,4 +254,21 @@ func TestSendIsFree(t *testing.T) {
 			t.Errorf("sending %d octets allocates %v times", size, got)
 		}
 	}
+}
+
+// connected returns both ends of a connection over loopback.
+func connected(t testing.TB) (here, there net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	if here, err = net.Dial("tcp", ln.Addr().String()); err == nil {
+		there, err = ln.Accept()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return here, there
 }

@@ -1,0 +1,206 @@
+package stream
+
+import (
+	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/identity"
+	"github.com/juxta-p2p/juxta/core/transport/framing"
+)
+
+// What the sides agree on in the TLS handshake (ALPN): that JXTA follows; and after
+// plain welcomes also which ones they were.
+const (
+	protocolSecure  = "juxta"
+	protocolUpgrade = "juxta/"
+)
+
+// TLS, RFC 8446: the first octet of a connection that begins with TLS, and where
+// the kind of handshake message stands.
+const (
+	recordHandshake = 22
+	messageAt       = 5
+	clientHello     = 1
+)
+
+// ErrCrossed is the cause when both sides dialled in the same moment from the ports
+// they listen on, and met in one connection that has no acceptor.
+var ErrCrossed = errors.New("both sides dialled and met in one connection")
+
+// secure does the TLS handshake on the connection. The other side must hold a key
+// fit to prove a peer ID: that of want, if not nil. Both must name proto.
+func (l *link) secure(proto string, want *id.Peer) error {
+	if l.s.prover == nil {
+		return fmt.Errorf("%w: this peer has no identity to prove", errTLS)
+	}
+	cfg := &tls.Config{
+		MinVersion:                  tls.VersionTLS13,
+		Certificates:                []tls.Certificate{l.s.prover.Certificate()},
+		ClientAuth:                  tls.RequireAnyClientCert,
+		InsecureSkipVerify:          true, // names and authorities mean nothing here; VerifyConnection looks at the key
+		NextProtos:                  []string{proto},
+		SessionTicketsDisabled:      true,
+		DynamicRecordSizingDisabled: true,
+		VerifyConnection: func(st tls.ConnectionState) error {
+			if st.NegotiatedProtocol != proto {
+				return fmt.Errorf("%w: the other side does not agree on %q", errTLS, proto)
+			}
+			cert := leaf(st)
+			if want != nil {
+				return identity.VerifyPeer(*want, cert)
+			}
+			return identity.VerifyPeer(keyPeer(cert), cert)
+		},
+	}
+	l.wire = &wire{Conn: l.c, l: l, under: l.br, client: l.dialed}
+	if l.tls = tls.Server(l.wire, cfg); l.dialed {
+		l.tls = tls.Client(l.wire, cfg)
+	}
+	if err := l.tls.Handshake(); err != nil { // ends with the deadline of the connection
+		return fmt.Errorf("%w: %w", errTLS, err)
+	}
+	l.private = true
+	l.br = bufio.NewReaderSize(l.tls, framing.MaxHeader)
+	return nil
+}
+
+// leaf is the other side's certificate, nil if it has shown none.
+func leaf(st tls.ConnectionState) *x509.Certificate {
+	if len(st.PeerCertificates) == 0 {
+		return nil
+	}
+	return st.PeerCertificates[0]
+}
+
+// keyPeer is the peer that a certificate proves.
+func keyPeer(cert *x509.Certificate) id.Peer {
+	if cert == nil {
+		return id.Peer{}
+	}
+	return id.PeerFromKey(cert.RawSubjectPublicKeyInfo)
+}
+
+// wire is the connection as TLS sees it. In the handshake it writes through; later
+// what TLS writes waits on the link for the link's writer, which writes with
+// deadlines and in parts, as TLS could not.
+type wire struct {
+	net.Conn
+	l      *link
+	under  *bufio.Reader // holds what came behind the welcome
+	client bool          // has not heard from the server yet
+	open   bool          // the handshake of the link is over
+}
+
+// Read implements io.Reader.
+func (w *wire) Read(b []byte) (int, error) {
+	if w.client {
+		w.client = false
+		if head, err := w.under.Peek(messageAt + 1); err == nil && head[0] == recordHandshake && head[messageAt] == clientHello {
+			return 0, ErrCrossed
+		}
+	}
+	return w.under.Read(b)
+}
+
+// Write implements io.Writer.
+func (w *wire) Write(b []byte) (int, error) {
+	if !w.open {
+		return w.Conn.Write(b)
+	}
+	l := w.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return 0, net.ErrClosed
+	}
+	if !l.sealing { // by the reader
+		if l.answers += len(b); l.answers > maxAnswers {
+			return 0, fmt.Errorf("stream: more than %d octets of TLS wait for who takes nothing", maxAnswers)
+		}
+	}
+	if l.sealed == nil {
+		l.sealed = framesPool.Get().(*frames)
+	}
+	l.sealed.b = append(l.sealed.b, b...)
+	if !l.writing {
+		l.writing = true
+		l.flushers.Add(1)
+		go l.flush(nil) // waited for by the reader before it reports the end
+	}
+	return len(b), nil
+}
+
+// encrypt hands octets to TLS, which leaves its records in l.sealed. The caller is
+// the writer.
+func (l *link) encrypt(b []byte) error {
+	l.mu.Lock()
+	l.sealing = true
+	l.mu.Unlock()
+	_, err := l.tls.Write(b)
+	l.mu.Lock()
+	l.sealing = false
+	l.mu.Unlock()
+	return err
+}
+
+// writeSealed encrypts one message and writes it until the deadline, like writeOne.
+func (l *link) writeSealed(body []byte) (rest *frames, err error) {
+	head := framesPool.Get().(*frames)
+	n := min(len(body), maxRecord)
+	head.b = append(framing.AppendHeader(head.b, len(body)), body[:n]...)
+	err = l.encrypt(head.b)
+	head.free()
+	for {
+		if err != nil {
+			return nil, err
+		}
+		body = body[n:]
+		f := l.takeSealed(0)
+		var wrote int
+		if wrote, err = l.c.Write(f.b); wrote < len(f.b) || err != nil {
+			// TLS must not lose a record, so what is left of the message follows.
+			f.b, f.n = f.b[wrote:], 1
+			if e := l.encrypt(body); e != nil {
+				err = e
+			}
+			return f, err
+		}
+		f.free()
+		if len(body) == 0 {
+			return nil, nil
+		}
+		n = min(len(body), maxQueued)
+		err = l.encrypt(body[:n])
+	}
+}
+
+// seal encrypts frames. They are lost if it fails, which ends the link.
+func (l *link) seal(f *frames) *frames {
+	err := l.encrypt(f.b)
+	n := f.n
+	f.free()
+	if err != nil {
+		l.s.stats.lost.Add(uint64(n))
+		l.fail(reason(err))
+		return nil
+	}
+	return l.takeSealed(n)
+}
+
+// takeSealed returns what is encrypted, which is n messages.
+func (l *link) takeSealed(n int) *frames {
+	l.mu.Lock()
+	f := l.sealed
+	l.sealed, l.answers = nil, 0
+	l.mu.Unlock()
+	if f == nil { // the link was closed a moment ago
+		f = &frames{}
+	}
+	f.n = n
+	return f
+}
