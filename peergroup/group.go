@@ -105,7 +105,7 @@ func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvou
 	}
 	g.undo = append(g.undo, func() { _ = g.disc.Close() })
 	g.pipes, err = pipe.New(pipe.Config{
-		Scope: g.scope, Resolver: g.res, Self: g.self.Load, Learn: p.router.Learn, Logger: g.log,
+		Scope: g.scope, Resolver: g.res, Self: g.self.Load, Learn: p.router.Learn, Secure: p.secure != nil, Logger: g.log,
 	})
 	if err != nil {
 		return nil, err

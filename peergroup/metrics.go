@@ -56,6 +56,9 @@ func (p *Peer) Metrics() []Metric {
 	}
 	all.stats("routing", p.router.Stats())
 	all.stats("why", p.why.Stats())
+	if p.secure != nil {
+		all.stats("secure", p.secure.Stats())
+	}
 	if r := &p.reach; r.direct != nil {
 		all.stats("direct", r.direct.Stats())
 	}

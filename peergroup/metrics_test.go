@@ -30,6 +30,7 @@ import (
 	"github.com/juxta-p2p/juxta/protocols/rendezvous/peerview"
 	"github.com/juxta-p2p/juxta/protocols/resolver"
 	"github.com/juxta-p2p/juxta/protocols/routing"
+	"github.com/juxta-p2p/juxta/protocols/secure"
 )
 
 var updateMetrics = flag.Bool("update", false, "write the names of the metrics into testdata")
@@ -41,6 +42,7 @@ var kinds = []struct {
 }{
 	{"endpoint", endpoint.Stats{}}, {"tcp", tcp.Stats{}}, {"mcast", multicast.Stats{}}, {"routing", routing.Stats{}}, {"why", diagnose.Stats{}},
 	{"direct", direct.Stats{}}, {"relay", relay.ServerStats{}}, {"relayclient", relay.ClientStats{}},
+	{"secure", secure.Stats{}},
 	{"store", store.Stats{}}, {"lan", lan.Stats{}}, {"rendezvous", rendezvous.Stats{}}, {"peerview", peerview.Stats{}},
 	{"resolver", resolver.Stats{}}, {"discovery", discovery.Stats{}}, {"index", store.IndexStats{}},
 	{"copies", store.IndexStats{}}, {"pipe", pipe.Stats{}},

@@ -30,6 +30,7 @@ import (
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous/seeding"
 	"github.com/juxta-p2p/juxta/protocols/routing"
+	"github.com/juxta-p2p/juxta/protocols/secure"
 )
 
 // Peer is a running peer. It owns everything started with it. Its methods are
@@ -50,6 +51,7 @@ type Peer struct {
 	routes  sync.Mutex   // held while route is replaced
 	route   atomic.Pointer[advertisements.Route]
 	reach   reach
+	secure  *secure.Service // nil if nothing proves the ID
 	why     *diagnose.Service
 	world   *Group
 	net     *Group
@@ -147,6 +149,9 @@ func (p *Peer) start(ctx context.Context) error {
 		return err
 	}
 	p.undo = append(p.undo, func() error { p.router.Close(); return nil })
+	if err := p.startSecure(); err != nil {
+		return err
+	}
 	if err := p.startSeeding(); err != nil {
 		return err
 	}
@@ -168,6 +173,21 @@ func (p *Peer) start(ctx context.Context) error {
 		p.undo = append(p.undo, func() error { stop(); done.Wait(); return nil })
 	}
 	return p.startLAN(ctx)
+}
+
+// startSecure lets messages go encrypted from end to end, if this peer can prove who
+// it is.
+func (p *Peer) startSecure() (err error) {
+	ident := p.proof()
+	if ident == nil {
+		return nil
+	}
+	p.secure, err = secure.New(secure.Config{Scope: p.ep.Scope(p.cfg.Net), Identity: ident, Logger: p.log})
+	if err != nil {
+		return err
+	}
+	p.undo = append(p.undo, func() error { p.secure.Close(); return nil })
+	return nil
 }
 
 // startSeeding begins to read the lists of seeds and of those who may serve.

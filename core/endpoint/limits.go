@@ -56,4 +56,7 @@ const (
 
 	// maxOffences bounds who is remembered to have run into limits.
 	maxOffences = 256
+
+	// maxIPs bounds the addresses advertised for one listener on every interface.
+	maxIPs = 16
 )

@@ -35,4 +35,10 @@ const (
 	// minElement is the size of the smallest element: magic, namespace, flags,
 	// empty name, empty body. Counts are checked against it before allocating.
 	minElement = 12
+
+	// A Reader reads streamBuffer octets at a time, reserves streamAhead of a
+	// message before they came, and streamSpare besides, for the addresses at its end.
+	streamBuffer = 64 << 10
+	streamAhead  = 64 << 10
+	streamSpare  = 512
 )

@@ -37,7 +37,7 @@ func TestJavaTakesTheMark(t *testing.T) {
 		t.Fatal(err)
 	}
 	w, err := framing.ReadWelcome(bufio.NewReaderSize(c, framing.MaxWelcome))
-	if err != nil || w.Dest != me.With("juxta", "1") || w.Peer != p.ID() {
+	if err != nil || w.Dest != me.With("juxta", "tls") || w.Peer != p.ID() {
 		t.Fatalf("the welcome is %+v, %v", w, err)
 	}
 	_ = c.Close()

@@ -91,7 +91,14 @@ func startGo(t *testing.T, cfg peergroup.Config, seeds ...string) *peergroup.Pee
 }
 
 // address is where others dial a Juxta peer.
-func address(p *peergroup.Peer) string { return p.Addresses()[0].String() }
+func address(p *peergroup.Peer) string {
+	for _, a := range p.Addresses() {
+		if a.Protocol == "tcp" {
+			return a.String()
+		}
+	}
+	return ""
+}
 
 // connected waits until a Juxta edge has its lease.
 func connected(t *testing.T, p *peergroup.Peer) {

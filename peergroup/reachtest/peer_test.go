@@ -5,11 +5,15 @@ package reachtest
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strings"
@@ -43,6 +47,7 @@ type order struct {
 	Peer   string
 	Text   string
 	Wait   time.Duration
+	Size   int64 // of a stream
 }
 
 // config is how a peer of the laboratory is to be.
@@ -67,6 +72,8 @@ type reply struct {
 	Direct    bool          `json:",omitempty"`
 	Words     string        `json:",omitempty"`
 	Cause     string        `json:",omitempty"`
+	Hash      string        `json:",omitempty"` // of what was sent
+	Theirs    string        `json:",omitempty"` // of what arrived
 }
 
 // bePeer is the program of a peer: it does what its standard input says.
@@ -119,6 +126,10 @@ func (p *inside) do(o order) (reply, error) {
 		return p.talk(ctx, other, o.Text)
 	case "path":
 		return p.path(ctx, other, o.Text == "direct"), nil
+	case "stream":
+		return p.stream(ctx, other, o.Size)
+	case "links":
+		return p.links(), nil
 	case "why":
 		r := p.peer.Why(ctx, other, o.Text)
 		return reply{Cause: string(r.Cause), Words: r.Why}, nil
@@ -152,6 +163,11 @@ func (p *inside) start(c config) (reply, error) {
 		return reply{}, err
 	}
 	go p.echo(in) // until the process ends
+	sink, err := p.peer.Net().Pipes().Listen(context.Background(), sinkOf(p.peer.ID()))
+	if err != nil {
+		return reply{}, err
+	}
+	go p.swallow(sink)
 	if len(c.Seeds) > 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
@@ -189,6 +205,93 @@ func (p *inside) echo(in *pipe.Input) {
 		_ = out.Send(ctx, message.New(message.Text("", "text", "echo "+string(text.Body))))
 		cancel()
 	}
+}
+
+// sinkOf is the secure pipe that takes streams.
+func sinkOf(p id.Peer) *advertisements.Pipe {
+	adv := mailbox(p)
+	adv.ID = id.PipeFromSeed(id.NetGroup, []byte(p.Unique()[len(p.Unique())-18:]))
+	adv.Name, adv.Type = "sink", advertisements.UnicastSecure
+	return adv
+}
+
+// swallow takes streams and tells their senders the hash.
+func (p *inside) swallow(in *pipe.Input) {
+	state := map[id.Peer]hash.Hash{}
+	for m, err := range in.Messages(context.Background()) {
+		if err != nil {
+			return
+		}
+		if state[m.From] == nil {
+			state[m.From] = sha256.New()
+		}
+		if sum, ok := m.Get("", "sum"); ok {
+			sums <- string(sum.Body)
+			continue
+		}
+		if data, ok := m.Get("", "data"); ok {
+			state[m.From].Write(data.Body)
+			continue
+		}
+		sum := hex.EncodeToString(state[m.From].Sum(nil))
+		delete(state, m.From)
+		out, err := p.peer.Net().Pipes().Bind(sinkOf(m.From), m.From)
+		if err != nil {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		_ = out.Send(ctx, message.New(message.Text("", "sum", sum)))
+		cancel()
+		out.Close()
+	}
+}
+
+// chunk is how much of a stream goes into a message.
+const chunk = 32 << 10
+
+// stream sends that many octets through a secure pipe, and tells the hash and that
+// of what arrived.
+func (p *inside) stream(ctx context.Context, other id.Peer, size int64) (reply, error) {
+	began := time.Now()
+	out, err := p.peer.Net().Pipes().Bind(sinkOf(other), other)
+	if err != nil {
+		return reply{}, err
+	}
+	defer out.Close()
+	rng := rand.NewChaCha8([32]byte{1})
+	sum := sha256.New()
+	block := make([]byte, chunk)
+	for left := size; left > 0; left -= chunk {
+		part := block[:min(left, chunk)]
+		_, _ = rng.Read(part)
+		sum.Write(part)
+		if err := out.Send(ctx, message.New(message.Bytes("", "data", part))); err != nil {
+			return reply{}, fmt.Errorf("after %d octets: %w", size-left, err)
+		}
+	}
+	if err := out.Send(ctx, message.New(message.Text("", "end", ""))); err != nil {
+		return reply{}, err
+	}
+	r := reply{Hash: hex.EncodeToString(sum.Sum(nil)), Path: p.path(ctx, other, false).Path}
+	select {
+	case r.Theirs = <-sums:
+	case <-ctx.Done():
+		return r, errors.New("the other side does not tell the hash")
+	}
+	r.Took = time.Since(began)
+	return r, nil
+}
+
+// sums are the hashes that others tell.
+var sums = make(chan string, 8)
+
+// links lists the links.
+func (p *inside) links() reply {
+	var all []string
+	for _, l := range p.peer.Endpoint().Links() {
+		all = append(all, fmt.Sprintf("%s %s", l.Peer().Short(), l.Remote()))
+	}
+	return reply{Addresses: all, Words: p.peer.Reachability().String()}
 }
 
 // arrived holds the echoes that nobody has taken yet.

@@ -82,6 +82,12 @@ func (s scene) report(t *testing.T, cells ...string) {
 	}
 	row += " |"
 	t.Log(row)
+	addRow(t, row)
+}
+
+// addRow adds a row to the file of results, if there is to be one.
+func addRow(t *testing.T, row string) {
+	t.Helper()
 	if file := os.Getenv("JUXTA_REACH_TABLE"); file != "" {
 		f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 		if err != nil {

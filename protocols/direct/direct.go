@@ -69,14 +69,15 @@ type Service struct {
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
 	remove func()
-	limit  *rate.Limiter
+	limit  *rate.Limiter // of what others begin
+	loose  *rate.Limiter // the same, of those that have not proven who they are
 	stats  counters
 
 	mu      sync.Mutex
 	closed  bool
 	asked   map[string]*attempt   // by nonce, begun here
 	pending map[string]*attempt   // by nonce, begun by others
-	again   map[id.Peer]time.Time // not to be tried before
+	again   map[id.Peer]pause     // not to be tried before
 	served  map[id.Peer]time.Time // when a peer began an attempt last
 }
 
@@ -84,9 +85,16 @@ type Service struct {
 type attempt struct {
 	peer   id.Peer
 	nonce  string
+	token  string // of pending ones: what shows that the answer has arrived
 	theirs []endpoint.Address
 	answer chan *document // of asked ones; holds one
 	until  time.Time
+}
+
+// pause is how long a peer is left alone.
+type pause struct {
+	until time.Time
+	last  time.Duration
 }
 
 // New makes a service and begins to answer.
@@ -99,7 +107,8 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, ep: cfg.Scope.Endpoint(), self: cfg.Scope.Peer(), log: cfg.Logger, limit: rate.NewLimiter(servedRate, servedBurst),
-		asked: map[string]*attempt{}, pending: map[string]*attempt{}, again: map[id.Peer]time.Time{}, served: map[id.Peer]time.Time{},
+		loose: rate.NewLimiter(looseRate, looseBurst),
+		asked: map[string]*attempt{}, pending: map[string]*attempt{}, again: map[id.Peer]pause{}, served: map[id.Peer]time.Time{},
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	remove, err := cfg.Scope.Handle(service, "", s.receive)
@@ -143,7 +152,7 @@ func (s *Service) Stats() Stats {
 }
 
 // Upgrade opens a link to a peer that is reached through others. It returns nil
-// when there is one, whoever opened it. ctx bounds it; it takes 8 s at most. A
+// when there is one, whoever opened it. ctx bounds it; it takes 12 s at most. A
 // failure is remembered, and for a while, which doubles with each, it is not tried
 // again. The error wraps one of this package or is that of the attempts.
 func (s *Service) Upgrade(ctx context.Context, p id.Peer) error {
@@ -188,7 +197,7 @@ func (s *Service) upgrade(ctx context.Context, a *attempt, mine []endpoint.Addre
 		return fmt.Errorf("direct: peer %s: %w", a.peer.Short(), ErrNoAnswer)
 	}
 	trip := time.Since(began)
-	if err := s.send(ctx, a.peer, &document{Kind: kindGo, Nonce: a.nonce}); err != nil {
+	if err := s.send(ctx, a.peer, &document{Kind: kindGo, Nonce: a.nonce, Token: d.Token}); err != nil {
 		return fmt.Errorf("direct: %w", err)
 	}
 	timer := time.NewTimer(trip / 2)
@@ -208,7 +217,7 @@ func (s *Service) begin(a *attempt) error {
 	switch {
 	case s.closed:
 		return fmt.Errorf("direct: %w", ErrClosed)
-	case time.Now().Before(s.again[a.peer]):
+	case time.Now().Before(s.again[a.peer].until):
 		return fmt.Errorf("direct: peer %s: %w", a.peer.Short(), ErrTooSoon)
 	case len(s.asked) >= maxAttempts:
 		return fmt.Errorf("direct: %w", ErrTooSoon)
@@ -245,14 +254,14 @@ func (s *Service) outcome(p id.Peer, err error) {
 		delete(s.again, p)
 		return
 	}
-	pause := pauseAfter
+	rest := min(max(pauseAfter, 2*s.again[p].last), pauseSilent)
 	if errors.Is(err, ErrNoAnswer) && !p.Provable() {
-		pause = pauseSilent // an original peer, in all likelihood
+		rest = pauseSilent // an original peer, in all likelihood
 	}
 	if len(s.again) >= maxRemembered {
 		clear(s.again)
 	}
-	s.again[p] = time.Now().Add(pause)
+	s.again[p] = pause{time.Now().Add(rest), rest}
 }
 
 // Reconsider forgets which peers it was in vain to try: the network is another one

@@ -205,6 +205,60 @@ func TestOthersCannotMakeItDial(t *testing.T) {
 	})
 }
 
+// TestOthersCannotMakeItDialForThem: who sends an attempt in the name of another
+// does not see the answer, and without it nothing is dialled.
+func TestOthersCannotMakeItDialForThem(t *testing.T) {
+	inWalls(t, func(t *testing.T, w *walls) {
+		w.peer(t, "relay")
+		a, b := w.peer(t, "ann"), w.peer(t, "bob")
+		nonce := direct.NewNonce()
+		b.say(t, a.Peer(), "ask", nonce, "<EA>mem://bob</EA>")
+		b.say(t, a.Peer(), "go", nonce, "")
+		b.say(t, a.Peer(), "go", nonce, "<Token>"+direct.NewNonce()+"</Token>")
+		time.Sleep(time.Second)
+		if s := a.direct.Stats(); s.Served != 1 || s.DroppedMalformed != 2 {
+			t.Errorf("%+v", s)
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if _, tried := w.trying[[2]string{"ann", "bob"}]; tried {
+			t.Error("it dialled")
+		}
+	})
+}
+
+// TestPauseDoubles: a peer that cannot be reached is tried less and less often.
+func TestPauseDoubles(t *testing.T) {
+	inWalls(t, func(t *testing.T, w *walls) {
+		w.peer(t, "relay")
+		a, b := w.peer(t, "ann"), w.peer(t, "bob")
+		w.mu.Lock()
+		w.trying[[2]string{"bob", "ann"}] = -1000 // the wall stays, whatever they try
+		w.trying[[2]string{"ann", "bob"}] = -1000
+		w.mu.Unlock()
+		if err := a.direct.Upgrade(t.Context(), b.Peer()); err == nil {
+			t.Fatal("the wall has a hole")
+		}
+		var pauses []time.Duration
+		for n := uint64(2); n < 9; n++ {
+			began := time.Now()
+			for a.direct.Stats().Tried < n {
+				if err := a.direct.Upgrade(t.Context(), b.Peer()); err == nil {
+					t.Fatal("the wall has a hole")
+				} else if errors.Is(err, direct.ErrTooSoon) {
+					time.Sleep(time.Second)
+				}
+			}
+			pauses = append(pauses, time.Since(began).Truncate(time.Minute))
+		}
+		for i, p := range pauses {
+			if want := min(time.Minute<<i, 30*time.Minute); p != want {
+				t.Errorf("pause %d was %v, want %v", i, p, want)
+			}
+		}
+	})
+}
+
 func TestProbe(t *testing.T) {
 	inWalls(t, func(t *testing.T, w *walls) {
 		r := w.peer(t, "relay")
@@ -228,7 +282,13 @@ func TestProbe(t *testing.T) {
 // flood asks q to take part in an attempt, outside of any.
 func (p *peer) flood(t *testing.T, q id.Peer) {
 	t.Helper()
-	doc := "<juxta:Direct><Kind>ask</Kind><Nonce>" + direct.NewNonce() + "</Nonce><EA>mem://bob</EA></juxta:Direct>"
+	p.say(t, q, "ask", direct.NewNonce(), "<EA>mem://bob</EA>")
+}
+
+// say sends a message of the protocol, outside of any attempt.
+func (p *peer) say(t *testing.T, q id.Peer, kind, nonce, more string) {
+	t.Helper()
+	doc := "<juxta:Direct><Kind>" + kind + "</Kind><Nonce>" + nonce + "</Nonce>" + more + "</juxta:Direct>"
 	msg := message.New(message.XML(message.Platform, "Direct", []byte(doc)))
 	if err := p.Scope(id.NetGroup).Send(t.Context(), q, "juxta.direct", "", msg); err != nil {
 		t.Fatal(err)

@@ -25,6 +25,7 @@ const (
 type document struct {
 	Kind      string
 	Nonce     string
+	Token     string // in an answer, and in the go that follows it
 	Addresses []endpoint.Address
 	Results   []result // of a probe
 }
@@ -36,13 +37,22 @@ type result struct {
 	Reason  string
 }
 
-var errKind = errors.New("not a kind of message")
+var (
+	errKind  = errors.New("not a kind of message")
+	errNonce = errors.New("not the number of an attempt")
+)
+
+func isNonce(s string) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(b) == nonceOctets
+}
 
 // Map implements [xmldoc.Document].
 func (d *document) Map(m *xmldoc.Mapper) {
 	m.Root("juxta:Direct")
 	m.Text("Kind", &d.Kind)
 	m.Text("Nonce", &d.Nonce)
+	m.Optional("Token", &d.Token)
 	xmldoc.Each(m, "EA", maxAddresses, &d.Addresses, func(m *xmldoc.Mapper, v *endpoint.Address) { m.SelfValue(v) })
 	xmldoc.Each(m, "Result", maxProbed, &d.Results, func(m *xmldoc.Mapper, v *result) {
 		m.Value("EA", &v.Address)
@@ -55,8 +65,8 @@ func (d *document) Map(m *xmldoc.Mapper) {
 	if !slices.Contains([]string{kindAsk, kindAnswer, kindGo, kindProbe, kindProbed}, d.Kind) {
 		m.Fail(errKind)
 	}
-	if b, err := hex.DecodeString(d.Nonce); err != nil || len(b) != nonceOctets {
-		m.Fail(errKind)
+	if !isNonce(d.Nonce) || d.Token != "" && !isNonce(d.Token) {
+		m.Fail(errNonce)
 	}
 	for i := range d.Results {
 		d.Results[i].Phase, d.Results[i].Reason = clip(d.Results[i].Phase), clip(d.Results[i].Reason)

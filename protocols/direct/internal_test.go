@@ -86,13 +86,13 @@ func TestDialable(t *testing.T) {
 
 func TestDocuments(t *testing.T) {
 	a := endpoint.MustParseAddress("tls://203.0.113.7:9701")
-	in := document{Kind: kindProbed, Nonce: newNonce(), Addresses: []endpoint.Address{a}, Results: []result{{Address: a}, {a, "connect", "refused <by> it"}}}
+	in := document{Kind: kindProbed, Nonce: newNonce(), Token: newNonce(), Addresses: []endpoint.Address{a}, Results: []result{{Address: a}, {a, "connect", "refused <by> it"}}}
 	b, err := xmldoc.Marshal(&in)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out document
-	if err := xmldoc.Unmarshal(b, &out); err != nil || out.Kind != in.Kind || out.Nonce != in.Nonce || !slices.Equal(out.Results, in.Results) {
+	if err := xmldoc.Unmarshal(b, &out); err != nil || out.Kind != in.Kind || out.Nonce != in.Nonce || out.Token != in.Token || !slices.Equal(out.Results, in.Results) {
 		t.Errorf("%+v became %+v, %v", in, out, err)
 	}
 	for i := range strings.TrimSpace(string(b)) {
@@ -100,7 +100,7 @@ func TestDocuments(t *testing.T) {
 			t.Fatalf("read although cut at %d", i)
 		}
 	}
-	for _, bad := range []document{{Kind: "nonsense", Nonce: in.Nonce}, {Kind: kindGo, Nonce: "zz"}, {Kind: kindGo, Nonce: "00"}} {
+	for _, bad := range []document{{Kind: "nonsense", Nonce: in.Nonce}, {Kind: kindGo, Nonce: "zz"}, {Kind: kindGo, Nonce: "00"}, {Kind: kindGo, Nonce: in.Nonce, Token: "00"}} {
 		b, err := xmldoc.Marshal(&bad)
 		if err == nil && xmldoc.Unmarshal(b, &out) == nil {
 			t.Errorf("read: %+v", bad)

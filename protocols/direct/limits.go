@@ -17,8 +17,9 @@ const (
 	// maxAttempts bounds the attempts at one time, begun here or by others.
 	maxAttempts = 16
 
-	// pauseAfter is how long a peer is left alone after a failed attempt,
-	// pauseSilent after one that an original peer did not answer.
+	// pauseAfter is how long a peer is left alone after a failed attempt; it doubles
+	// with each up to pauseSilent, which holds at once after one that an original
+	// peer did not answer.
 	pauseAfter  = time.Minute
 	pauseSilent = 30 * time.Minute
 
@@ -28,6 +29,13 @@ const (
 	servedEvery = 10 * time.Second
 	servedRate  = 20.0 / 60
 	servedBurst = 20
+
+	// looseRate and looseBurst are the same for those of peers that have not proven
+	// who they are, as those that others pass on, and maxLoose the addresses tried
+	// for them: each of them may be the same one under many names.
+	looseRate  = 10.0 / 60
+	looseBurst = 10
+	maxLoose   = 4
 
 	// maxRemembered bounds the peers remembered in each table.
 	maxRemembered = 1024

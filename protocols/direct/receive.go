@@ -23,15 +23,18 @@ func (s *Service) receive(_ context.Context, in endpoint.Incoming) {
 	}
 	switch d.Kind {
 	case kindAsk:
-		s.serve(in.From, &d)
+		s.serve(in, &d)
 	case kindGo:
 		s.mu.Lock()
 		a := s.pending[d.Nonce]
-		if a != nil && a.peer == in.From {
+		// Only who got the answer knows the token: nobody can have this peer dial in
+		// the name of another.
+		ok := a != nil && a.peer == in.From && a.token == d.Token && time.Now().Before(a.until)
+		if ok {
 			delete(s.pending, d.Nonce)
 		}
 		s.mu.Unlock()
-		if a == nil || a.peer != in.From || time.Now().After(a.until) {
+		if !ok {
 			s.stats.malformed.Add(1)
 			return
 		}
@@ -53,7 +56,7 @@ func (s *Service) receive(_ context.Context, in endpoint.Incoming) {
 		default:
 		}
 	case kindProbe:
-		if in.Link == nil || in.Link.Peer() != in.From || !s.admit(in.From) {
+		if in.Link == nil || in.Link.Peer() != in.From || !s.admit(in) {
 			s.stats.refused.Add(1)
 			return
 		}
@@ -62,12 +65,21 @@ func (s *Service) receive(_ context.Context, in endpoint.Incoming) {
 	}
 }
 
+// proven reports whether a message comes from who it says.
+func proven(in endpoint.Incoming) bool {
+	return in.Secured || in.Link != nil && in.Link.Proven() && in.Link.Peer() == in.From
+}
+
 // admit applies the limits on what others begin.
-func (s *Service) admit(p id.Peer) bool {
+func (s *Service) admit(in endpoint.Incoming) bool {
+	p := in.From
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if last, ok := s.served[p]; ok && now.Sub(last) < servedEvery || s.closed || !s.limit.Allow() {
+	if last, ok := s.served[p]; ok && now.Sub(last) < servedEvery || s.closed {
+		return false
+	}
+	if !proven(in) && !s.loose.Allow() || !s.limit.Allow() {
 		return false
 	}
 	if len(s.served) >= maxRemembered {
@@ -84,22 +96,26 @@ func (s *Service) admit(p id.Peer) bool {
 }
 
 // serve takes part in an attempt that another peer begins.
-func (s *Service) serve(p id.Peer, d *document) {
-	theirs := candidates(d.Addresses, s.ep)
-	if len(theirs) == 0 || !s.admit(p) {
+func (s *Service) serve(in endpoint.Incoming, d *document) {
+	p, theirs := in.From, candidates(d.Addresses, s.ep)
+	if !proven(in) {
+		theirs = theirs[:min(len(theirs), maxLoose)]
+	}
+	if len(theirs) == 0 || !s.admit(in) {
 		s.stats.refused.Add(1)
 		return
 	}
-	now := time.Now()
+	token, now := newNonce(), time.Now()
 	s.mu.Lock()
 	for nonce, a := range s.pending {
 		if now.After(a.until) {
 			delete(s.pending, nonce)
 		}
 	}
-	full := len(s.pending) >= maxAttempts
+	_, taken := s.pending[d.Nonce]
+	full := taken || len(s.pending) >= maxAttempts
 	if !full {
-		s.pending[d.Nonce] = &attempt{peer: p, nonce: d.Nonce, theirs: theirs, until: now.Add(upgradeTimeout)}
+		s.pending[d.Nonce] = &attempt{peer: p, nonce: d.Nonce, token: token, theirs: theirs, until: now.Add(upgradeTimeout)}
 	}
 	s.mu.Unlock()
 	if full {
@@ -111,7 +127,7 @@ func (s *Service) serve(p id.Peer, d *document) {
 		ctx, cancel := context.WithTimeout(s.ctx, answerTimeout)
 		defer cancel()
 		mine := candidates(s.cfg.Addresses(), s.ep)
-		if err := s.send(ctx, p, &document{Kind: kindAnswer, Nonce: d.Nonce, Addresses: mine}); err != nil {
+		if err := s.send(ctx, p, &document{Kind: kindAnswer, Nonce: d.Nonce, Token: token, Addresses: mine}); err != nil {
 			s.log.Debug("an attempt at a direct link could not be answered", "peer", p.Short(), "error", err)
 		}
 	})

@@ -19,6 +19,7 @@ type client struct {
 	proven bool          // it did so over a link that proves who it is
 	seen   time.Time     // when it asked last, or the last link to it went
 	away   time.Time     // since when there is no link to it; zero while there is one
+	link   endpoint.Link // over which it asked last; nil if that is gone
 	own    endpoint.Link // the link that was opened for the lease, or nil
 	sent   time.Time     // when something was last sent from here
 
@@ -36,6 +37,7 @@ type client struct {
 type reply struct {
 	link  endpoint.Link
 	relay *advertisements.Rendezvous // to be told of, or nil
+	after time.Time                  // when it may be sent
 }
 
 // ClientInfo describes a client of a relay.
@@ -139,7 +141,7 @@ func (s *Server) connect(l endpoint.Link, r request, own bool) {
 		}
 	}
 	c.origin, c.proven, c.seen = l.Origin(), l.Proven(), now
-	c.away = time.Time{}
+	c.away, c.link = time.Time{}, l
 	if end := now.Add(lease); end.After(c.until) {
 		c.until = end
 	}
@@ -152,7 +154,10 @@ func (s *Server) connect(l endpoint.Link, r request, own bool) {
 	if r.flush && !own { // a link may be opened again and again under the same address
 		s.clear(c)
 	}
-	c.answer = &reply{l, tell}
+	c.answer = &reply{link: l, relay: tell, after: now}
+	if own && !endpoint.IsJuxta(l) {
+		c.answer.after = now.Add(settle)
+	}
 	s.kick(c)
 	s.mu.Unlock()
 	if replaced != nil && replaced != l {
@@ -222,7 +227,7 @@ func (s *Server) linkOf(c *client) endpoint.Link {
 	if l := s.ep.LinkTo(c.peer); l != nil && s.owns(c, l) {
 		return l
 	}
-	return nil
+	return c.link // or nil: somebody else may go by the same ID
 }
 
 // disconnect ends the lease of a peer that asks for it.

@@ -57,6 +57,11 @@ const (
 	// are unused for 15 minutes, and JXSE renews only every 20.
 	idleHint = 10 * time.Minute
 
+	// settle is how long a link that JXSE opened is left alone before the answer:
+	// JXSE 2.5 does not look at octets that came together with the welcome until
+	// more come.
+	settle = 150 * time.Millisecond
+
 	// maxRefusing bounds the goroutines that tell peers that they get no lease.
 	maxRefusing = 64
 

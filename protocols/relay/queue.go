@@ -175,7 +175,7 @@ func (s *Server) next(c *client) (l endpoint.Link, hop endpoint.Address, msg *me
 	now := time.Now()
 	s.mu.Lock()
 	s.age(c, now)
-	a, left := c.answer, c.until.Sub(now)
+	a := c.answer
 	c.answer = nil
 	if a == nil && !s.closed && len(c.queue) > 0 {
 		if l = s.linkOf(c); l != nil {
@@ -188,6 +188,10 @@ func (s *Server) next(c *client) (l endpoint.Link, hop endpoint.Address, msg *me
 	s.mu.Unlock()
 	switch {
 	case a != nil:
+		s.wait(time.Until(a.after))
+		s.mu.Lock()
+		left := time.Until(c.until)
+		s.mu.Unlock()
 		msg = answer{lease: left, relay: a.relay}.message()
 		hop = endpoint.Address{Service: "EndpointService:" + s.scope.Group().Unique(), Param: service + "/" + s.self.Unique()}
 		return a.link, hop, msg, nil
@@ -198,6 +202,19 @@ func (s *Server) next(c *client) (l endpoint.Link, hop endpoint.Address, msg *me
 		return l, k.hop, msg, k
 	}
 	return nil, hop, nil, nil
+}
+
+// wait waits for d, or until the server closes.
+func (s *Server) wait(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.ctx.Done():
+	}
 }
 
 // sentTo notes how sending a message, or an answer if k is nil, went, and reports
@@ -227,6 +244,9 @@ func (s *Server) sentTo(c *client, l endpoint.Link, k *kept, err error) bool {
 		}
 		return true
 	case errors.Is(err, endpoint.ErrLinkClosed):
+		if c.link == l {
+			c.link = nil
+		}
 		if s.ep.LinkTo(c.peer) != l {
 			return true // by another link, if there is one
 		}

@@ -47,8 +47,6 @@ var (
 	ErrCrowded = fmt.Errorf("%w: it has as many clients as it may from the same address", ErrRefused)
 	// ErrTaken: somebody else holds a lease at the relay under the same peer ID.
 	ErrTaken = fmt.Errorf("%w: somebody else holds one under this peer ID", ErrRefused)
-	// ErrNoLink: the relay wants the request over a link of the peer itself.
-	ErrNoLink = fmt.Errorf("%w: the request did not come over a link of this peer", ErrRefused)
 	// ErrNotAdvertised: the relay granted a lease without saying how it is reached.
 	ErrNotAdvertised = errors.New("the relay does not say how it is reached")
 	// ErrAnotherPeer: the peer at a relay's address is not the one it was.
@@ -89,7 +87,6 @@ var reasons = []struct {
 	{"full", ErrFull},
 	{"crowded", ErrCrowded},
 	{"taken", ErrTaken},
-	{"link", ErrNoLink},
 }
 
 func reasonOf(err error) string {

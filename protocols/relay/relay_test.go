@@ -20,6 +20,7 @@ func leased(t testing.TB, c *relay.Client, n int) {
 		st := c.Status()
 		return len(st.Leases) == n && !slices.ContainsFunc(st.Leases, func(l relay.Lease) bool { return !l.Linked })
 	})
+	synctest.Wait() // for the route
 }
 
 // TestALeaseMakesAPeerReachable: a peer that cannot be dialled takes a lease, puts

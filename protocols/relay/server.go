@@ -236,8 +236,13 @@ func (s *Server) linkChanged(ev endpoint.LinkEvent) {
 		if c.own == ev.Link {
 			c.own = nil
 		}
+		if c.link == ev.Link {
+			c.link = nil
+		}
 		if ev.Last {
 			c.away, c.seen = time.Now(), time.Now()
+		} else {
+			s.kick(c) // by another link
 		}
 	}
 }
@@ -322,6 +327,9 @@ func (s *Server) refuse(l endpoint.Link, why error) {
 	s.mu.Unlock()
 	go func() {
 		defer s.wg.Done()
+		if !endpoint.IsJuxta(l) {
+			s.wait(settle)
+		}
 		ctx, cancel := context.WithTimeout(s.ctx, sendTimeout)
 		defer cancel()
 		if err := s.scope.SendOn(ctx, l, service, s.self.Unique(), answer{relay: s.other(), reason: why}.message()); err != nil {

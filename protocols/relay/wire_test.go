@@ -176,6 +176,40 @@ func TestARelayedRoute(t *testing.T) {
 	}
 }
 
+// TestKeptMessagesAreUntouched: what JXSE passes to a client as the last hop is
+// kept and taken out again as it was, octet for octet.
+func TestKeptMessagesAreUntouched(t *testing.T) {
+	m := recordedMessage(t, "tcp-package-routed-hop2")
+	last := addresses(m)
+	for _, e := range last {
+		m.Remove(message.Platform, e.Name)
+	}
+	self := must(id.ParsePeer("urn:jxta:uuid-59616261646162614E504720503250330000000000000000000000000000000103"))
+	e := must(endpoint.New(endpoint.Config{Peer: self}))
+	defer e.Close()
+	s := must(NewServer(ServerConfig{Scope: e.Scope(id.NetGroup), Advertisement: func() *advertisements.Peer { return nil }}))
+	defer s.Close()
+	c := &client{peer: self, until: time.Now().Add(time.Hour), link: deadLink{}}
+	s.clients[c.peer] = c
+	c.busy = true // nothing is sent
+	hop := endpoint.Address{Service: "EndpointService:jxta-NetGroup", Param: "EndpointRouter"}
+	if !s.Keep(c.peer, hop, m) {
+		t.Fatal("not kept")
+	}
+	_, at, out, k := s.next(c)
+	c.link = nil
+	if k == nil || at != hop {
+		t.Fatalf("for %v", at)
+	}
+	b := must(out.AppendTo(nil, last...))
+	if all := recorded(t, "tcp-package-routed-hop2"); !bytes.Equal(all[framing.HeaderSize:], b) {
+		t.Errorf("became\n%q", b)
+	}
+}
+
+// deadLink is a link on which nothing goes.
+type deadLink struct{ endpoint.Link }
+
 // TestRequestSpellings: what JXSE takes, is taken in the same sense; what exceeds
 // a limit is nothing.
 func TestRequestSpellings(t *testing.T) {
@@ -215,7 +249,7 @@ func TestRequestSpellings(t *testing.T) {
 // TestRefusalsInWords survive the way over the wire, and JXSE, which has none, is
 // understood.
 func TestRefusalsInWords(t *testing.T) {
-	for _, err := range []error{ErrFull, ErrCrowded, ErrTaken, ErrNoLink} {
+	for _, err := range []error{ErrFull, ErrCrowded, ErrTaken} {
 		a, ok := readAnswer(answer{reason: err}.message())
 		if !ok || !errors.Is(a.reason, err) || !errors.Is(a.reason, ErrRefused) || a.lease != 0 {
 			t.Errorf("%v became %+v", err, a)

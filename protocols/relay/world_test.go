@@ -29,12 +29,13 @@ type world struct {
 	mu      sync.Mutex
 	origins map[string]string           // where a host seems to be; its name if absent
 	dialled map[string]endpoint.Address // what a host is dialling
+	proven  map[string]bool             // hosts that prove who they are all the same
 }
 
 func newWorld(t testing.TB, plain bool) *world {
 	return &world{
 		t: t, net: memory.New(memory.Config{Latency: 20 * time.Millisecond}), plain: plain,
-		origins: map[string]string{}, dialled: map[string]endpoint.Address{},
+		origins: map[string]string{}, dialled: map[string]endpoint.Address{}, proven: map[string]bool{},
 	}
 }
 
@@ -178,10 +179,11 @@ type plainTransport struct {
 type plainLink struct {
 	endpoint.Link
 	origin string
+	proven bool
 	asked  endpoint.Address
 }
 
-func (l *plainLink) Proven() bool              { return false }
+func (l *plainLink) Proven() bool              { return l.proven }
 func (l *plainLink) Origin() string            { return l.origin }
 func (l *plainLink) Dialled() endpoint.Address { return l.asked }
 
@@ -192,7 +194,7 @@ func (t *plainTransport) wrap(l endpoint.Link) *plainLink {
 	if p == nil {
 		t.w.mu.Lock()
 		name := l.Remote().Host
-		p = &plainLink{Link: l, origin: t.w.origins[name], asked: t.w.dialled[name]}
+		p = &plainLink{Link: l, origin: t.w.origins[name], proven: t.w.proven[name], asked: t.w.dialled[name]}
 		t.w.mu.Unlock()
 		if p.origin == "" {
 			p.origin = name

@@ -33,14 +33,14 @@ func (r *Router) usable(in []endpoint.Address) []endpoint.Address {
 	return out
 }
 
-// ipOf returns the IP address that an address names, which may have a zone.
+// ipOf returns the IP address that an address names, without the zone it may have.
 func ipOf(a endpoint.Address) (netip.Addr, bool) {
 	host, _, err := a.HostPort()
 	if err != nil {
 		return netip.Addr{}, false // not of the host:port kind; its transport knows
 	}
 	ip, err := netip.ParseAddr(host)
-	return ip.Unmap(), err == nil
+	return ip.Unmap().WithZone(""), err == nil
 }
 
 func isLoopback(a endpoint.Address) bool {

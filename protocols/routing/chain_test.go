@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -368,10 +369,13 @@ func TestNothingIsLostWhenALinkComesUp(t *testing.T) {
 		b.dial(t, m)
 		time.Sleep(time.Second)
 		m.r.cfg.Self = func() *advertisements.Route { return &advertisements.Route{Dest: m.id} }
+		var mu sync.Mutex
 		seen := make([]bool, count)
 		var doubled, other int
 		direct := 0
 		if _, err := b.ep.Scope(id.NetGroup).Handle("count", "", func(_ context.Context, in endpoint.Incoming) {
+			mu.Lock()
+			defer mu.Unlock()
 			i, err := strconv.Atoi(in.Message.Text("", "t"))
 			switch {
 			case err != nil || in.From != a.id:
@@ -412,6 +416,9 @@ func TestNothingIsLostWhenALinkComesUp(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		if i := slices.Index(seen, false); i >= 0 || doubled+other > 0 {
 			t.Errorf("%d was lost, %d came twice, %d strange", i, doubled, other)
 		}
@@ -432,16 +439,21 @@ func TestUpgradesAreFew(t *testing.T) {
 		a, m := newNode(t, net, "a", nodeConfig{deaf: true}), &node{name: "m", id: newKeeper(t, net, "m").id}
 		a.dial(t, m)
 		began := time.Now()
+		var mu sync.Mutex
 		var at []time.Duration
 		running, most := 0, 0
 		a.r.SetUpgrade(func(ctx context.Context, p id.Peer, _ []id.Peer) error {
+			mu.Lock()
 			running++
 			most = max(most, running)
 			if p == numbered(0) {
 				at = append(at, time.Since(began))
 			}
+			mu.Unlock()
 			time.Sleep(time.Second)
+			mu.Lock()
 			running--
+			mu.Unlock()
 			return errors.New("no")
 		})
 		a.r.Learn(hops(numbered(0), m))

@@ -32,6 +32,12 @@ type Explanation struct {
 	Reached bool // a link to the peer is open now
 }
 
+// Failure is a message that could not be sent.
+type Failure struct {
+	When time.Time
+	Err  error
+}
+
 // LinkState is a link to a peer.
 type LinkState struct {
 	Kind      Kind

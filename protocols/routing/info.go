@@ -133,5 +133,5 @@ func (r *Router) clock(m moment) time.Time {
 	if m == 0 {
 		return time.Time{}
 	}
-	return r.start.Add(m)
+	return r.start.Add(m - 1) // see now
 }

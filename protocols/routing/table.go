@@ -73,8 +73,8 @@ func (e *entry) since() moment {
 
 // addWay takes a way through others. One with the same first and last peer is
 // brought up to date and keeps its place; a new one goes before those that are
-// longer, or as long and not in use. Hearsay goes behind ways in use, and what the
-// peer in use says about others never displaces it. The list of hops is kept.
+// longer, or as long and not in use. Hearsay goes behind what is as long, and
+// behind every way in use. The list of hops is kept.
 func (e *entry) addWay(w way, now moment) {
 	w.learned, w.expires = now, now+routeLife
 	first, last := w.hops[0], w.hops[len(w.hops)-1]

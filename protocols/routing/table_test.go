@@ -3,6 +3,7 @@ package routing
 import (
 	"encoding/binary"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,6 +132,83 @@ func TestForgettingWhileSomebodyLooks(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 		b.want(t, a, "late")
 	})
+}
+
+// TestOrderOfWays: the shorter first, of equal ones the newer unless the older is in
+// use; one for each first and last peer; at most four.
+func TestOrderOfWays(t *testing.T) {
+	var e entry
+	now := moment(1)
+	ids := func(text string) (all []id.Peer) {
+		for _, c := range text {
+			all = append(all, numbered(int(c)))
+		}
+		return all
+	}
+	add := func(text string, hearsay bool) { e.addWay(way{hops: ids(text), hearsay: hearsay}, now) }
+	want := func(want string) {
+		t.Helper()
+		s := []string{}
+		for _, w := range e.ways {
+			text := ""
+			for _, h := range w.hops {
+				for c := 'a'; c <= 'z'; c++ {
+					if numbered(int(c)) == h {
+						text += string(c)
+					}
+				}
+			}
+			s = append(s, text)
+		}
+		if got := strings.Join(s, " "); got != want {
+			t.Errorf("the ways are %s, want %s", got, want)
+		}
+	}
+	add("ab", false)
+	add("cd", false)
+	want("cd ab")
+	e.ways[1].used = now // ab
+	add("ef", false)
+	want("ef cd ab")
+	add("axb", false) // no news: the way in use is shorter
+	want("ef cd ab")
+	add("g", true)
+	want("g ef cd ab")
+	e.ways[0].used = now
+	add("h", true)
+	want("g h ef cd")
+	add("i", false)
+	want("g i h ef")
+	add("xyz", false)
+	want("g i h ef")
+	add("exf", false) // takes the place of the one that nobody uses
+	want("g i h exf")
+	now += wayInUse + 1
+	add("j", false)
+	want("j g i h")
+	if !e.ways[3].hearsay || e.ways[1].hearsay == false {
+		t.Error("what was hearsay is none")
+	}
+	add("h", false)
+	want("j g i h")
+	if e.ways[3].hearsay {
+		t.Error("what was confirmed is hearsay")
+	}
+	e.expire(now + routeLife - 1)
+	want("j h")
+	e.expire(now + routeLife)
+	want("")
+	for i := range 2 * maxHops {
+		e.blame(numbered(i), now)
+		e.blame(numbered(i), now)
+	}
+	if len(e.bad) != maxHops || e.blamed(numbered(0), now) || !e.blamed(numbered(2*maxHops-1), now) || e.blamed(numbered(2*maxHops-1), now+badHopLife) {
+		t.Errorf("%d are blamed", len(e.bad))
+	}
+	e.absolve(numbered(2*maxHops - 1))
+	if e.blamed(numbered(2*maxHops-1), now) {
+		t.Error("not absolved")
+	}
 }
 
 // TestHopsAreUsedAtOnce while the addresses are tried: a link to the peer then takes

@@ -63,9 +63,8 @@ func (in *arriving) arrived(n uint32, data []byte) {
 	in.held += len(data)
 	if n != in.next {
 		in.ahead[n] = data
-		if !in.st.acksReading {
-			in.due = true
-		} else if in.remind.IsZero() {
+		in.due = true // the gap is pointed out at once
+		if in.st.java && in.remind.IsZero() {
 			in.remind = time.Now().Add(remindEvery)
 		}
 		return
@@ -77,7 +76,7 @@ func (in *arriving) arrived(n uint32, data []byte) {
 		delete(in.ahead, in.next)
 	}
 	in.remind = time.Time{}
-	if len(in.ahead) > 0 {
+	if in.st.java && len(in.ahead) > 0 {
 		in.remind = time.Now().Add(remindEvery)
 	}
 	if !in.st.acksReading {

@@ -1,6 +1,7 @@
 package secure
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -30,16 +31,15 @@ type connection struct {
 	adopted atomic.Bool   // the handshake has succeeded
 	decided chan struct{} // closed when the handshake is over, one way or the other
 	ended   chan struct{} // closed when all is over
+	last    addresses     // of what came; read's own
 	drained chan struct{} // closed when the other side has said that no more comes
 
 	// Service.mu guards these.
+	key         key
 	state       state
 	err         error       // why it is over
 	successor   *connection // is being opened in its place
 	predecessor *connection // of which it takes the place, and which ends first
-	first       []byte      // the first block, of a connection that JXSE began
-
-	wg sync.WaitGroup
 }
 
 type state uint8
@@ -71,7 +71,7 @@ var (
 
 func (s *Service) newConnection(p id.Peer, n uint64, client bool) *connection {
 	c := &connection{
-		s: s, peer: p, id: n, client: client, began: time.Now(),
+		s: s, peer: p, id: n, key: key{peer: p, id: n}, client: client, began: time.Now(),
 		decided: make(chan struct{}), ended: make(chan struct{}), drained: make(chan struct{}),
 	}
 	c.out.init()
@@ -93,6 +93,14 @@ func (c *connection) touch() { c.used.Store(time.Now().UnixNano()) }
 
 func (c *connection) idle() time.Duration { return time.Since(time.Unix(0, c.used.Load())) }
 
+// busy reports whether something is on its way, or waits to be read.
+func (c *connection) busy() bool {
+	c.st.mu.Lock()
+	held, acked := c.st.in.held, c.st.out.acked
+	c.st.mu.Unlock()
+	return held > 0 || c.out.unacknowledged(acked) > 0
+}
+
 // run makes the handshake, reads until the end and cleans up.
 func (c *connection) run() {
 	s := c.s
@@ -109,7 +117,6 @@ func (c *connection) run() {
 		sending.Go(c.write)
 		err = c.read()
 		if errors.Is(err, io.EOF) { // in between two messages: said and meant
-			err = errEnded
 			close(c.drained)
 			c.leave()
 			<-c.st.ctx.Done() // write ends it
@@ -171,9 +178,9 @@ const (
 
 // read hands messages to the endpoint until the stream ends.
 func (c *connection) read() error {
-	cut := newSplitter(c.tls)
+	stream := message.NewReader(c.tls)
 	for {
-		b, err := cut.next()
+		b, err := stream.Next()
 		if err != nil {
 			return err
 		}
@@ -253,34 +260,47 @@ func (s *Service) deliver(c *connection, b []byte) {
 		s.stats.malformed.Add(1)
 		return
 	}
-	in := endpoint.Incoming{Message: msg, From: c.peer, Secured: true}
-	src, ok1 := address(msg, elemSource)
-	dst, ok2 := address(msg, elemDest)
-	if !ok1 || !ok2 {
-		s.stats.misaddressed.Add(1)
-		return
-	}
-	from, ok1 := src.Peer()
-	to, ok2 := dst.Peer()
-	if !ok1 || !ok2 || from != c.peer || to != s.self || src.Protocol != protocol || dst.Protocol != protocol || carrier(dst) {
+	if !c.last.read(c, msg) {
 		s.stats.misaddressed.Add(1)
 		s.log.Debug("secure message with wrong addresses dropped", "from", c.peer.Short())
 		return
 	}
-	in.Source, in.Dest = src.Base(), dst
 	s.stats.received.Add(1)
-	s.ep.Deliver(in, true)
+	s.ep.Deliver(endpoint.Incoming{Message: msg, From: c.peer, Secured: true, Source: c.last.src, Dest: c.last.dst}, true)
 }
 
-// address reads and removes an address element.
-func address(msg *message.Message, name string) (endpoint.Address, bool) {
-	e, ok := msg.Get(message.Platform, name)
-	if !ok {
-		return endpoint.Address{}, false
+// addresses are those of the last message of a connection: most have the same.
+type addresses struct {
+	srcText, dstText []byte // nil if they were no good
+	src, dst         endpoint.Address
+}
+
+// read takes the address elements out of a message and reports whether it comes
+// from the peer and goes to a service that may be reached this way.
+func (x *addresses) read(c *connection, msg *message.Message) bool {
+	src, ok1 := msg.Get(message.Platform, elemSource)
+	dst, ok2 := msg.Get(message.Platform, elemDest)
+	if !ok1 || !ok2 {
+		return false
 	}
-	a, err := endpoint.ParseAddress(string(e.Body))
-	msg.Remove(message.Platform, name)
-	return a, err == nil
+	msg.Remove(message.Platform, elemSource)
+	msg.Remove(message.Platform, elemDest)
+	if x.srcText != nil && bytes.Equal(src.Body, x.srcText) && bytes.Equal(dst.Body, x.dstText) {
+		return true
+	}
+	x.srcText, x.dstText = nil, nil
+	var err1, err2 error
+	x.src, err1 = endpoint.ParseAddress(string(src.Body))
+	x.dst, err2 = endpoint.ParseAddress(string(dst.Body))
+	from, ok1 := x.src.Peer()
+	to, ok2 := x.dst.Peer()
+	if err1 != nil || err2 != nil || !ok1 || !ok2 || from != c.peer || to != c.s.self ||
+		x.src.Protocol != protocol || x.dst.Protocol != protocol || carrier(x.dst) {
+		return false
+	}
+	x.src = x.src.Base()
+	x.srcText, x.dstText = bytes.Clone(src.Body), bytes.Clone(dst.Body)
+	return true
 }
 
 // carrier reports whether a message is meant for a service that carries messages

@@ -85,9 +85,9 @@ const (
 	maxShared  = 64 << 20
 
 	// maxAhead is how far before the next block one is kept, and javaAhead with
-	// JXSE, which sends 20 without acknowledgement, or some more when it is in doubt.
+	// JXSE, which sends 20 without acknowledgement, and then one every 200 ms.
 	maxAhead  = 1024
-	javaAhead = 63
+	javaAhead = 127
 
 	// maxInFlight bounds blocks sent and not acknowledged; javaInFlight is what
 	// JXSE allows itself. nagleAfter is how many small ones there may be before
@@ -136,13 +136,23 @@ const (
 	goneEvery = time.Second
 	maxGone   = 32
 
-	// readAhead is how many octets of a message are reserved before they came.
-	readAhead = 64 << 10
-
-	// readBuffer holds what is decrypted at a time: some TLS records.
-	readBuffer = 64 << 10
+	// addressRoom is what the address of most services takes.
+	addressRoom = 256
 
 	// maxOverhead is how much a message may hold beside a block for the block to be
 	// kept where it is, and not copied.
 	maxOverhead = 4 << 10
+
+	// javaKey is the size of RSA keys made for JXSE, and javaLeastKey of those
+	// accepted from it, which are of 1024 bits.
+	javaKey      = 2048
+	javaLeastKey = 1024
+
+	// javaLife is for how long certificates for JXSE are made, as it does itself;
+	// they begin javaEarly ago, since clocks differ.
+	javaLife  = 10 * 365 * 24 * time.Hour
+	javaEarly = 24 * time.Hour
+
+	// maxPins bounds the peers whose root certificate is remembered.
+	maxPins = 10_000
 )

@@ -57,7 +57,10 @@ func startOver(
 	t testing.TB, net *memory.Network, name string, own *identity.Identity, cfg Config, transport endpoint.Transport,
 ) *node {
 	t.Helper()
-	n := &node{t: t, name: name, own: own, id: own.Peer(), net: net}
+	n := &node{t: t, name: name, own: own, id: id.PeerFromSeed(id.NetGroup, []byte(name)), net: net}
+	if own != nil {
+		n.id = own.Peer()
+	}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -74,7 +77,7 @@ func startOver(
 	}})
 	must(err)
 	cfg.Scope = scope
-	if own != nil {
+	if cfg.Identity == nil {
 		cfg.Identity = own
 	}
 	cfg.Lost = func(l Loss) {

@@ -142,13 +142,6 @@ func (o *outbox) close() {
 	token(o.room)
 }
 
-// open reports whether messages are taken.
-func (o *outbox) open() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return !o.closed
-}
-
 // unacknowledged counts the messages of which it is not known that they came.
 func (o *outbox) unacknowledged(acked uint64) uint64 {
 	o.mu.Lock()

@@ -24,7 +24,8 @@ type block struct {
 // repetition that is lost is found as fast as any other.
 type outgoing struct {
 	st       *stream
-	unsent   []byte // written and not yet in a block
+	buffer   []byte // of what was written
+	head     int    // where in it begins what is not yet in a block
 	written  uint64 // octets
 	cut      uint64 // octets in blocks
 	acked    uint64 // octets acknowledged without gap
@@ -62,6 +63,19 @@ func (out *outgoing) init(st *stream) {
 	if !st.java {
 		out.credit = handshakeWindow
 	}
+}
+
+// unsent is how many octets are not yet in a block.
+func (out *outgoing) unsent() int { return len(out.buffer) - out.head }
+
+// write adds octets to the stream.
+func (out *outgoing) write(b []byte) {
+	if out.head > 0 && len(out.buffer)+len(b) > cap(out.buffer) {
+		out.buffer = append(out.buffer[:0], out.buffer[out.head:]...)
+		out.head = 0
+	}
+	out.buffer = append(out.buffer, b...)
+	out.written += uint64(len(b))
 }
 
 // allow moves the limit of the other side; it never goes back.
@@ -111,6 +125,9 @@ func (out *outgoing) acknowledged(a *ack, authentic bool) {
 		clear(out.blocks[:gone])
 		if out.blocks = out.blocks[gone:]; len(out.blocks) == 0 {
 			out.blocks = nil
+			if out.unsent() == 0 {
+				out.buffer = nil // memory is for those who use it
+			}
 		}
 		out.st.signalMoved()
 	}
@@ -251,7 +268,7 @@ func (out *outgoing) pick(now time.Time) *block {
 			}
 		}
 	}
-	n := min(len(out.unsent), out.st.block)
+	n := min(out.unsent(), out.st.block)
 	if out.cut < out.boundary && out.boundary-out.cut < uint64(n) {
 		n = int(out.boundary - out.cut)
 	}
@@ -269,11 +286,9 @@ func (out *outgoing) pick(now time.Time) *block {
 		return nil
 	}
 	b := &block{number: out.next, first: now}
-	if n == len(out.unsent) {
-		b.data, out.unsent = out.unsent, nil
-	} else {
-		b.data = slices.Clone(out.unsent[:n])
-		out.unsent = append(out.unsent[:0], out.unsent[n:]...)
+	b.data = slices.Clone(out.buffer[out.head : out.head+n])
+	if out.head += n; out.head == len(out.buffer) {
+		out.buffer, out.head = out.buffer[:0], 0
 	}
 	out.cut += uint64(n)
 	b.end = out.cut
@@ -302,5 +317,5 @@ func (out *outgoing) launch(b *block, now time.Time) {
 
 // blocked reports whether only the other side's window keeps anything back.
 func (out *outgoing) blocked() bool {
-	return len(out.unsent) > 0 && len(out.blocks) == 0 && out.credit <= out.cut
+	return out.unsent() > 0 && len(out.blocks) == 0 && out.credit <= out.cut
 }

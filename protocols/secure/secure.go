@@ -102,6 +102,7 @@ type Service struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	undo   func()
+	source []byte // the own address
 	shared *shared
 	stats  counters
 	retire uint32 // blocks after which a connection is replaced
@@ -116,8 +117,9 @@ type Service struct {
 
 // key names a connection.
 type key struct {
-	peer id.Peer
-	id   uint64
+	peer    id.Peer
+	id      uint64
+	pending bool // with JXSE, where there are no numbers: beside another one
 }
 
 // New starts the service: jxtatls:// addresses lead through it from now on.
@@ -142,6 +144,7 @@ func New(cfg Config) (*Service, error) {
 		shared: newShared(maxShared), retire: retireAfter,
 		all: map[key]*connection{}, current: map[id.Peer]*connection{}, gone: map[id.Peer]time.Time{},
 	}
+	s.source = endpoint.Address{Protocol: protocol, Host: s.self.Unique()}.AppendTo(nil)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	remove, err := cfg.Scope.Handle(serviceName, "", s.receive)
 	if err != nil {
@@ -218,10 +221,9 @@ func (s *Service) Send(ctx context.Context, dst endpoint.Address, msg *message.M
 		dst.Protocol = "jxta"
 		return s.ep.Send(ctx, dst, msg)
 	}
-	src := endpoint.Address{Protocol: protocol, Host: s.self.Unique()}
 	addrs := [2]message.Element{
-		message.Text(message.Platform, elemSource, src.String()),
-		message.Text(message.Platform, elemDest, dst.String()),
+		{Namespace: message.Platform, Name: elemSource, Type: message.TypeText, Body: s.source},
+		{Namespace: message.Platform, Name: elemDest, Type: message.TypeText, Body: dst.AppendTo(make([]byte, 0, addressRoom))},
 	}
 	for {
 		c, err := s.connect(ctx, p)
@@ -347,7 +349,7 @@ func (s *Service) find(p id.Peer) (*connection, error) {
 
 // begin registers and starts a connection. s.mu is held.
 func (s *Service) begin(c *connection) {
-	s.all[key{c.peer, c.id}] = c
+	s.all[c.key] = c
 	s.stats.opened.Add(1)
 	s.wg.Go(c.run)
 	if s.sweeper == nil {

@@ -190,14 +190,13 @@ func (st *stream) Read(b []byte) (int, error) {
 func (st *stream) Write(b []byte) (int, error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	for len(st.out.unsent) >= maxUnsent && st.err == nil {
+	for st.out.unsent() >= maxUnsent && st.err == nil {
 		st.writable.Wait()
 	}
 	if st.err != nil {
 		return 0, st.err
 	}
-	st.out.unsent = append(st.out.unsent, b...)
-	st.out.written += uint64(len(b))
+	st.out.write(b)
 	st.wakeUp()
 	return len(b), nil
 }

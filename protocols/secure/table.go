@@ -39,7 +39,7 @@ func (s *Service) receive(_ context.Context, in endpoint.Incoming) {
 	case !in.From.Provable() || s.cfg.Identity == nil:
 		s.stats.unprovable.Add(1)
 	case p.tag.kind == kindGone:
-		s.forgotten(key{in.From, p.tag.id})
+		s.forgotten(key{peer: in.From, id: p.tag.id})
 	default:
 		c = s.connection(in.From, &p)
 	}
@@ -53,7 +53,7 @@ func (s *Service) receive(_ context.Context, in endpoint.Incoming) {
 func (s *Service) connection(p id.Peer, x *packet) *connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.all[key{p, x.tag.id}]; c != nil {
+	if c := s.all[key{peer: p, id: x.tag.id}]; c != nil {
 		return c
 	}
 	switch {
@@ -127,7 +127,7 @@ func (s *Service) makeRoom() bool {
 	}
 	var idlest *connection
 	for _, c := range s.all {
-		if c.state == ready && c.idle() >= restartAfter && (idlest == nil || c.idle() > idlest.idle()) {
+		if c.state == ready && c.idle() >= restartAfter && !c.busy() && (idlest == nil || c.idle() > idlest.idle()) {
 			idlest = c
 		}
 	}
@@ -145,6 +145,9 @@ func (s *Service) adopt(c *connection) error {
 	if s.closed {
 		s.mu.Unlock()
 		return ErrClosed
+	}
+	if forgotten := s.javaAdopt(c); forgotten != nil {
+		defer forgotten.st.fail(ErrReplaced)
 	}
 	old := s.current[c.peer]
 	s.current[c.peer] = c
@@ -186,7 +189,9 @@ func (s *Service) remove(c *connection, cause error) {
 		c.err = cause
 	}
 	c.state = finished
-	delete(s.all, key{c.peer, c.id})
+	if s.all[c.key] == c {
+		delete(s.all, c.key)
+	}
 	if s.current[c.peer] == c {
 		delete(s.current, c.peer)
 	}
@@ -223,7 +228,7 @@ func (s *Service) sweep() {
 		if c.id == 0 {
 			most += javaExtra
 		}
-		if c.state == ready && c.idle() >= most {
+		if c.state == ready && c.idle() >= most && !c.busy() {
 			idle = append(idle, c)
 		}
 	}

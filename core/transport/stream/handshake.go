@@ -175,7 +175,7 @@ func (l *link) meet(target endpoint.Address) error {
 		secured = begins
 	}
 	if secured && !carried {
-		if err := l.secure(protocolSecure, nil); err != nil {
+		if err := l.secure(protocolSecure); err != nil {
 			return err
 		}
 	}
@@ -184,7 +184,7 @@ func (l *link) meet(target endpoint.Address) error {
 		return err
 	}
 	if !l.private && upgrades(mine) && upgrades(theirs) {
-		if err := l.secure(protocolUpgrade+l.digest(mine, theirs), &theirs.Peer); err != nil {
+		if err := l.secure(protocolUpgrade + l.digest(mine, theirs)); err != nil {
 			return err
 		}
 	}

@@ -33,8 +33,8 @@ const (
 var ErrCrossed = errors.New("both sides dialled and met in one connection")
 
 // secure does the TLS handshake on the connection. The other side must hold a key
-// fit to prove a peer ID: that of want, if not nil. Both must name proto.
-func (l *link) secure(proto string, want *id.Peer) error {
+// fit to prove a peer ID, whichever that is. Both must name proto.
+func (l *link) secure(proto string) error {
 	if l.s.prover == nil {
 		return fmt.Errorf("%w: this peer has no identity to prove", errTLS)
 	}
@@ -51,9 +51,6 @@ func (l *link) secure(proto string, want *id.Peer) error {
 				return fmt.Errorf("%w: the other side does not agree on %q", errTLS, proto)
 			}
 			cert := leaf(st)
-			if want != nil {
-				return identity.VerifyPeer(*want, cert)
-			}
 			return identity.VerifyPeer(keyPeer(cert), cert)
 		},
 	}

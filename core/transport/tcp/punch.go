@@ -93,14 +93,20 @@ func (t *Transport) shared(hostport string) *net.TCPAddr {
 	return nil
 }
 
-// listens is the first place listened on, nil if there is none.
+// listens is a place listened on, if possible on all interfaces; nil if there is none.
 func (t *Transport) listens() *net.TCPAddr {
+	var first *net.TCPAddr
 	for _, ln := range t.listeners {
-		if a, ok := ln.Addr().(*net.TCPAddr); ok {
+		a, ok := ln.Addr().(*net.TCPAddr)
+		switch {
+		case !ok:
+		case a.IP.IsUnspecified():
 			return a
+		case first == nil:
+			first = a
 		}
 	}
-	return nil
+	return first
 }
 
 var errSelf = errors.New("the connection leads to itself")

@@ -271,6 +271,11 @@ func TestFromListener(t *testing.T) {
 			t.Errorf("%s: from the port listened on %t, proven %t", to, FromListener(l), l.Proven())
 		}
 	}
+	plain := newHost(t, New(Config{Listen: []string{":0"}}))
+	l, err := plain.t.Dial(short(t), address(netip.AddrPortFrom(ip, uint16(plain.t.ListenPorts()[0]))))
+	if err != nil || FromListener(l) {
+		t.Errorf("a transport reached itself without its listener: %v", err)
+	}
 	// Who dials the listener finds it there, and another cannot take its place.
 	if _, err := b.t.Dial(short(t), here); err != nil {
 		t.Error(err)

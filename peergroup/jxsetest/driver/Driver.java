@@ -50,6 +50,7 @@ import net.jxta.id.IDFactory;
 import net.jxta.impl.endpoint.router.EndpointRouter;
 import net.jxta.impl.endpoint.router.RouteControl;
 import net.jxta.impl.membership.passwd.PasswdMembershipService;
+import net.jxta.impl.membership.pse.PSECredential;
 import net.jxta.impl.membership.pse.PSEMembershipService;
 import net.jxta.impl.membership.pse.StringAuthenticator;
 import net.jxta.impl.peergroup.StdPeerGroupParamAdv;
@@ -126,10 +127,10 @@ import net.jxta.util.JxtaServerPipe;
  * <pre>
  * start name= home= port= [role=edge]|rendezvous|adhoc [seeds=tcp://127.0.0.1:9701,...] [multicast=false]
  *       [netid=] [netname=] [netdesc=] [peerid=] [principal= password=] [relay=false] [useonlyseeds=false] [desc=]
- *       [lease=]
+ *       [lease=] [incoming=true]
  *                          starts the net group; TCP on 127.0.0.1 only, no HTTP. A home that was used before keeps its
- *                          peer id. relay: false, client or server. lease: what a rendezvous grants, 1200000 if not
- *                          given
+ *                          peer id. relay: false, client or server; a client asks the seeds. incoming=false: cannot be
+ *                          dialled. lease: what a rendezvous grants, 1200000 if not given
  *                          -> peerid, groupid, name, address, ms, xml (peer advertisement)
  * stop                     stops the network -> ms. 'start' may follow. No goodbye is said to rendezvous or clients, and
  *                          TCP connections stay open
@@ -201,6 +202,9 @@ import net.jxta.util.JxtaServerPipe;
  * joingroup groupid= [...] the same, but the group advertisement is looked for first (up to 2 minutes)
  * auth [user= pass=]       joins the group's membership -> joined, membership, credential (xml or null). In a passwd group
  *                          the default credential before it is that of "nobody", which joingroup reports as joined
+ * pse                      the keys of the group's PSE membership, after auth
+ *                          -> chain (base64 of the own certificates, root last), trusted (ids)
+ * psetrust cert=base64 id= trusts a root certificate, under an id
  * leavegroup group=        stops a group
  *
  * handler name= [on=true] [answer=text] [repeat=false]     resolver handler: each query is reported as an event; answered
@@ -353,6 +357,8 @@ public final class Driver {
             case "sockecho": sockEcho(a, answer); break;
             case "creategroup": createGroup(a, answer); break;
             case "joingroup": joinGroup(a, answer); break;
+            case "pse": pse(a, answer); break;
+            case "psetrust": pseTrust(a); break;
             case "auth": authenticate(a, group(a), answer); break;
             case "leavegroup": leaveGroup(a); break;
             case "handler": handler(a); break;
@@ -378,7 +384,8 @@ public final class Driver {
         }
 
         NetworkManager.ConfigMode template;
-        int mode = NetworkConfigurator.TCP_CLIENT | NetworkConfigurator.TCP_SERVER;
+        boolean incoming = a.flag("incoming", true);
+        int mode = NetworkConfigurator.TCP_CLIENT | (incoming ? NetworkConfigurator.TCP_SERVER : 0);
         if (role.equals("edge")) {
             template = NetworkManager.ConfigMode.EDGE;
             mode |= NetworkConfigurator.RDV_CLIENT;
@@ -424,7 +431,7 @@ public final class Driver {
             config.setPassword(a.need("password"));
         }
         config.setTcpEnabled(true);
-        config.setTcpIncoming(true);
+        config.setTcpIncoming(incoming);
         config.setTcpOutgoing(true);
         config.setTcpPort(port);
         config.setTcpStartPort(-1);
@@ -1641,6 +1648,32 @@ public final class Driver {
         }
         answer.put("joined", credential != null);
         answer.put("credential", credential == null ? null : credential.getDocument(MimeMediaType.XMLUTF8).toString());
+    }
+
+    private void pse(Args a, Map<String, Object> answer) throws Exception {
+        PSEMembershipService membership = (PSEMembershipService) ((MembershipService) group(a).getMembershipService());
+        List<String> chain = new ArrayList<String>();
+        PSECredential credential = (PSECredential) membership.getDefaultCredential();
+        if (credential == null) {
+            throw new Refusal("not authenticated");
+        }
+        for (java.security.cert.X509Certificate one : credential.getCertificateChain()) {
+            chain.add(java.util.Base64.getEncoder().encodeToString(one.getEncoded()));
+        }
+        answer.put("chain", chain);
+        List<String> trusted = new ArrayList<String>();
+        for (ID one : membership.getPSEConfig().getTrustedCertsList()) {
+            trusted.add(one.toString());
+        }
+        answer.put("trusted", trusted);
+    }
+
+    private void pseTrust(Args a) throws Exception {
+        PSEMembershipService membership = (PSEMembershipService) ((MembershipService) group(a).getMembershipService());
+        byte[] der = java.util.Base64.getDecoder().decode(a.need("cert"));
+        membership.getPSEConfig().setTrustedCertificate(ID.create(new URI(a.need("id"))),
+                (java.security.cert.X509Certificate) java.security.cert.CertificateFactory.getInstance("X.509")
+                        .generateCertificate(new java.io.ByteArrayInputStream(der)));
     }
 
     private void leaveGroup(Args a) {

@@ -1,4 +1,4 @@
-package secure
+package message
 
 import (
 	"bufio"
@@ -6,34 +6,30 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/juxta-p2p/juxta/core/message"
 )
 
-// splitter cuts a stream of messages of version 0, one behind the other, at their
-// ends. The message itself tells where that is, and nothing else does.
-type splitter struct {
+// Reader cuts a stream of messages of version 0, one behind the other, at their
+// ends, as they stand in answers of HTTP and inside end-to-end TLS. The message
+// itself tells where it ends, and nothing else does. It is not safe for concurrent
+// use.
+type Reader struct {
 	r   *bufio.Reader
 	buf []byte
 	max int
 }
 
-func newSplitter(r io.Reader) *splitter {
-	return &splitter{r: bufio.NewReaderSize(r, readBuffer), max: message.MaxSize}
+// NewReader makes a reader of messages from r, which it may read beyond the last
+// message returned.
+func NewReader(r io.Reader) *Reader {
+	return &Reader{r: bufio.NewReaderSize(r, streamBuffer), max: MaxSize}
 }
 
-// Flags of an element that tell what follows.
-const (
-	flagType      = 0x01
-	flagSignature = 0x04
-)
+var errFormat = fmt.Errorf("in the stream: %w", ErrFormat)
 
-var errFormat = fmt.Errorf("in the stream: %w", message.ErrFormat)
-
-// next returns the octets of the next message, which are the caller's own. The
+// Next returns the octets of the next message, which are the caller's own. The
 // error is io.EOF at the end of the stream between two messages; after any error
 // the stream cannot be read on.
-func (s *splitter) next() ([]byte, error) {
+func (s *Reader) Next() ([]byte, error) {
 	s.buf = nil
 	head, err := s.take(len("jxmg") + 1 + 2)
 	if err != nil {
@@ -46,11 +42,11 @@ func (s *splitter) next() ([]byte, error) {
 		return nil, errFormat
 	}
 	spaces := int(binary.BigEndian.Uint16(head[5:]))
-	if spaces > message.MaxNamespaces {
+	if spaces > MaxNamespaces {
 		return nil, errFormat
 	}
 	for range spaces {
-		if err := s.text(message.MaxName); err != nil {
+		if err := s.text(MaxName); err != nil {
 			return nil, err
 		}
 	}
@@ -59,7 +55,7 @@ func (s *splitter) next() ([]byte, error) {
 		return nil, err
 	}
 	count := int(binary.BigEndian.Uint16(b))
-	if count > message.MaxElements {
+	if count > MaxElements {
 		return nil, errFormat
 	}
 	for range count {
@@ -80,7 +76,7 @@ func (s *splitter) next() ([]byte, error) {
 }
 
 // element passes one element and reports whether its signature follows.
-func (s *splitter) element() (signed bool, err error) {
+func (s *Reader) element() (signed bool, err error) {
 	b, err := s.take(len("jxel") + 1 + 1)
 	if err != nil {
 		return false, err
@@ -89,11 +85,11 @@ func (s *splitter) element() (signed bool, err error) {
 		return false, errFormat
 	}
 	flags := b[5]
-	if err := s.text(message.MaxName); err != nil {
+	if err := s.text(MaxName); err != nil {
 		return false, err
 	}
 	if flags&flagType != 0 {
-		if err := s.text(message.MaxType); err != nil {
+		if err := s.text(MaxType); err != nil {
 			return false, err
 		}
 	}
@@ -109,7 +105,7 @@ func (s *splitter) element() (signed bool, err error) {
 }
 
 // text passes a string with its length.
-func (s *splitter) text(most int) error {
+func (s *Reader) text(most int) error {
 	b, err := s.take(2)
 	if err != nil {
 		return err
@@ -123,16 +119,16 @@ func (s *splitter) text(most int) error {
 }
 
 // take moves n octets of the stream behind those of the message, and returns them
-// there. It reserves no more than readAhead before they came.
-func (s *splitter) take(n int) ([]byte, error) {
+// there. It reserves no more than streamAhead before they came.
+func (s *Reader) take(n int) ([]byte, error) {
 	if len(s.buf)+n > s.max {
-		return nil, fmt.Errorf("in the stream: %w: more than %d octets", message.ErrFormat, s.max)
+		return nil, fmt.Errorf("in the stream: %w: more than %d octets", ErrFormat, s.max)
 	}
 	start := len(s.buf)
 	for left := n; left > 0; {
-		part := min(left, readAhead)
+		part := min(left, streamAhead)
 		if free := cap(s.buf) - len(s.buf); free < part {
-			grown := make([]byte, len(s.buf), max(2*cap(s.buf), len(s.buf)+max(part, 256)))
+			grown := make([]byte, len(s.buf), len(s.buf)+part+max(len(s.buf)/2, streamSpare))
 			copy(grown, s.buf)
 			s.buf = grown
 		}
