@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/transport/http"
 	"github.com/juxta-p2p/juxta/core/transport/multicast"
 	"github.com/juxta-p2p/juxta/core/transport/tcp"
 )
@@ -15,7 +16,7 @@ func (p *Peer) transports() ([]endpoint.Transport, error) {
 	if len(p.cfg.Transports) > 0 {
 		return append(p.cfg.Transports, p.cfg.Extra...), nil
 	}
-	tc := tcp.Config{ClientOnly: p.cfg.ClientOnly}
+	tc, hc := tcp.Config{ClientOnly: p.cfg.ClientOnly}, http.Config{ClientOnly: true}
 	for _, s := range p.cfg.Listen {
 		protocol, at, err := listenOn(s)
 		if err != nil {
@@ -24,9 +25,14 @@ func (p *Peer) transports() ([]endpoint.Transport, error) {
 		switch protocol {
 		case tcp.Protocol:
 			tc.Listen = append(tc.Listen, at)
+		case http.Protocol:
+			hc.Listen, hc.ClientOnly = append(hc.Listen, at), false
 		default:
 			return nil, fmt.Errorf("peergroup: listen %q: %w", s, endpoint.ErrNoTransport)
 		}
+	}
+	if len(tc.Listen) == 0 && len(hc.Listen) > 0 {
+		tc.ClientOnly = true
 	}
 	for _, s := range p.cfg.Public {
 		a, err := parseURL(s)
@@ -36,11 +42,14 @@ func (p *Peer) transports() ([]endpoint.Transport, error) {
 		switch a.Protocol {
 		case tcp.Protocol:
 			tc.Public = append(tc.Public, a)
+		case http.Protocol:
+			hc.Public = append(hc.Public, a)
 		default:
 			return nil, fmt.Errorf("peergroup: public address %q: %w", s, endpoint.ErrNoTransport)
 		}
 	}
 	all := append([]endpoint.Transport{tcp.New(tc)}, p.cfg.Extra...)
+	all = append(all, http.New(hc))
 	if !p.cfg.NoMulticast {
 		all = append(all, multicast.New(multicast.Config{Quiet: !p.cfg.NoLAN}))
 	}

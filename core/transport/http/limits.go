@@ -59,6 +59,10 @@ const (
 	// a failing request is repeated.
 	tunnelGone = 60 * time.Second
 
+	// refusals is how many requests in a row the server's machine must refuse for the
+	// server to be gone.
+	refusals = 3
+
 	// retryFirst and retryMost are the pauses between repetitions.
 	retryFirst = 50 * time.Millisecond
 	retryMost  = 2 * time.Second

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
@@ -75,7 +76,7 @@ func (s *side) send(first chan struct{}) {
 	opened := sync.OnceFunc(func() { close(first) })
 	defer opened()
 	var buf []byte
-	pause := retryFirst
+	pause, failures := retryFirst, 0
 	began := time.Now()
 	for s.ctx.Err() == nil {
 		at, b, end := s.next(time.Now().Add(tunnelWait), buf)
@@ -84,9 +85,10 @@ func (s *side) send(first chan struct{}) {
 			return
 		}
 		got, err := s.post(at, b, end)
+		failures++
 		if err == nil {
 			opened()
-			began, pause = time.Now(), retryFirst
+			began, pause, failures = time.Now(), retryFirst, 0
 			if err = s.confirmed(got); err == nil && end && got == at+int64(len(b)) {
 				s.stop() // all is said
 				return
@@ -94,7 +96,7 @@ func (s *side) send(first chan struct{}) {
 		}
 		switch {
 		case err == nil:
-		case errors.Is(err, errGone), errors.Is(err, errGap), time.Since(began) > tunnelGone:
+		case hopeless(err, failures, began):
 			s.fail(err)
 			s.stop()
 			return
@@ -146,7 +148,7 @@ func place(resp *nethttp.Response) (int64, error) {
 
 // fetch gets what the server writes.
 func (s *side) fetch() {
-	pause := retryFirst
+	pause, failures := retryFirst, 0
 	began := time.Now()
 	for s.ctx.Err() == nil {
 		if err, _ := s.state(); err != nil {
@@ -156,13 +158,14 @@ func (s *side) fetch() {
 		at := s.inAt
 		s.mu.Unlock()
 		end, err := s.get(at)
+		failures++
 		switch {
 		case err == nil:
-			began, pause = time.Now(), retryFirst
+			began, pause, failures = time.Now(), retryFirst, 0
 			if end {
 				return
 			}
-		case errors.Is(err, errGone), errors.Is(err, errGap), time.Since(began) > tunnelGone:
+		case hopeless(err, failures, began):
 			s.fail(err)
 			s.stop()
 			return
@@ -202,6 +205,13 @@ func (s *side) get(at int64) (end bool, err error) {
 		return false, took
 	}
 	return end, err
+}
+
+// hopeless reports whether repeating a request is of no use: the server does not
+// know the tunnel, or is not there any more since several attempts.
+func hopeless(err error, failures int, since time.Time) bool {
+	return errors.Is(err, errGone) || errors.Is(err, errGap) || time.Since(since) > tunnelGone ||
+		failures >= refusals && errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // rest pauses, and reports whether ctx still lives.
@@ -299,7 +309,7 @@ func (t *Transport) session(name string, r *nethttp.Request, at int64) (*session
 	case r.Method != nethttp.MethodPost || at != 0 || r.Header.Get("Content-Type") != tunnelType:
 		return nil, nethttp.StatusNotFound
 	case t.closed:
-		return nil, nethttp.StatusServiceUnavailable
+		return nil, nethttp.StatusGone
 	case len(t.sessions) >= maxAll || !t.trusted(ip) && t.sessionsOf(ip) >= maxPerHost:
 		t.stats.refused.Add(1)
 		t.offend(ip, "tunnels")

@@ -20,12 +20,8 @@ func (t *Transport) Addresses() []endpoint.Address {
 	}
 	var all []endpoint.Address
 	for _, p := range t.ports {
-		if !p.at.Addr().IsUnspecified() {
-			all = append(all, address(p.at))
-			continue
-		}
-		for _, ip := range interfaceIPs() {
-			if p.serves(ip) {
+		for _, ip := range endpoint.ReachableIPs(p.at.Addr()) {
+			if !p.at.Addr().IsUnspecified() || p.serves(ip) {
 				all = append(all, address(netip.AddrPortFrom(ip, p.at.Port())))
 			}
 		}
@@ -46,37 +42,6 @@ func (t *Transport) ListenPorts() []int {
 
 func address(at netip.AddrPort) endpoint.Address {
 	return endpoint.Address{Protocol: Protocol, Host: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String()}
-}
-
-// interfaceIPs lists the addresses of the interfaces that others may reach:
-// IPv4 before IPv6, no link-local ones, loopback only if there is nothing else.
-func interfaceIPs() []netip.Addr {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
-	}
-	var v4, v6, local []netip.Addr
-	for _, a := range addrs {
-		p, err := netip.ParsePrefix(a.String())
-		if err != nil {
-			continue
-		}
-		switch ip := p.Addr().Unmap(); {
-		case ip.IsLoopback():
-			if ip.Is4() {
-				local = append(local, ip)
-			}
-		case ip.IsLinkLocalUnicast(), ip.IsMulticast():
-		case ip.Is4():
-			v4 = append(v4, ip)
-		default:
-			v6 = append(v6, ip)
-		}
-	}
-	if all := append(v4, v6...); len(all) > 0 {
-		return all[:min(len(all), maxAddresses)]
-	}
-	return local
 }
 
 // local is the address to go by on a connection: the one configured; or that of

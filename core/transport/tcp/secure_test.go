@@ -233,7 +233,7 @@ func TestPunchEnds(t *testing.T) {
 // outside is an address of this machine that is not loopback.
 func outside(t *testing.T) netip.Addr {
 	t.Helper()
-	ip := interfaceIPs()[0]
+	ip := endpoint.ReachableIPs(netip.IPv4Unspecified())[0]
 	if ip.IsLoopback() {
 		t.Skip("SKIPPED: this machine has no address but loopback")
 	}
