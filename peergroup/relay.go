@@ -23,7 +23,8 @@ func (p *Peer) startRelay() error {
 			return err
 		}
 		p.router.SetKeep(r.server.Keep)
-		p.undo = append(p.undo, func() error { p.router.SetKeep(nil); r.server.Close(); return nil })
+		p.router.SetHolds(func(q id.Peer) bool { _, ok := r.server.Client(q); return ok })
+		p.undo = append(p.undo, func() error { p.router.SetKeep(nil); p.router.SetHolds(nil); r.server.Close(); return nil })
 	}
 	if p.cfg.Roles.AdHoc || len(p.cfg.Transports) > 0 && len(p.cfg.Relays) == 0 {
 		return nil
@@ -87,12 +88,28 @@ func (r *reach) relaying() []endpoint.Address {
 		if q.IsZero() {
 			continue
 		}
+		adv, known := r.p.advertisement(q)
 		link := r.p.ep.LinkTo(q)
-		if link != nil && endpoint.IsJuxta(link) {
+		if link != nil && endpoint.IsJuxta(link) && (!known && q != l.Peer || known && adv.IsRelay()) {
 			all = append(all, endpoint.PeerAddress(q, "", ""))
 		}
 	}
 	return all
+}
+
+// advertisement returns what is known of a peer of the network.
+func (p *Peer) advertisement(q id.Peer) (*advertisements.Peer, bool) {
+	key := (&advertisements.Peer{ID: q, Group: p.net.adv.ID}).Key()
+	rec, ok := p.store.Scope(p.net.adv.ID).Get(advertisements.Peers, key)
+	if !ok {
+		return nil, false
+	}
+	adv, err := p.cfg.Advertisements.Parse(rec.Document)
+	if err != nil {
+		return nil, false
+	}
+	a, ok := adv.(*advertisements.Peer)
+	return a, ok
 }
 
 // relayed is told at which relays this peer holds leases.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/peergroup"
 )
@@ -16,6 +17,9 @@ import (
 // options are what the command line says.
 type options struct {
 	peer       peergroup.Config
+	quic       []string           // places to listen on with QUIC
+	quicPublic []endpoint.Address // addresses of QUIC to tell others
+	noQUIC     bool
 	home       string // explicit
 	hasHome    bool
 	json       bool
@@ -37,8 +41,10 @@ script, or input that is not a terminal it runs those and ends.
   --name NAME         how others see this peer (default: the user's name)
   --home DIR          where key and cache are kept (default: $JUXTA_HOME, or
                       juxta in the user's configuration folder)
-  --listen URL        listen there, for example tcp://:9701 or http://:9700; may be
-                      repeated (default: tcp, the first free port from 9701 on)
+  --listen URL        listen there, for example tcp://:9701, quic://:9701 or
+                      http://:9700; may be repeated (default: tcp and quic, the
+                      first free ports from 9701 on)
+  --quic on|off       use QUIC (default: on)
   --client-only       do not listen at all
   --public URL        tell others this address instead; may be repeated
   --seed URL          a rendezvous to begin with, for example tcp://host:9701;
@@ -77,11 +83,12 @@ func parseFlags(args []string) (options, error) {
 	f.Usage = func() {}
 	f.StringVar(&o.peer.Name, "name", "", "")
 	f.Func("home", "", func(s string) error { o.home, o.hasHome = s, true; return notEmpty(s) })
-	f.Func("listen", "", func(s string) error { o.peer.Listen = append(o.peer.Listen, s); return notEmpty(s) })
+	f.Func("listen", "", o.listen)
 	f.Func("seed", "", func(s string) error { o.peer.Seeds = append(o.peer.Seeds, s); return notEmpty(s) })
 	f.Func("seed-list", "", func(s string) error { o.peer.SeedLists = append(o.peer.SeedLists, s); return notEmpty(s) })
 	f.Func("relay", "", func(s string) error { o.peer.Relays = append(o.peer.Relays, s); return notEmpty(s) })
-	f.Func("public", "", func(s string) error { o.peer.Public = append(o.peer.Public, s); return notEmpty(s) })
+	f.Func("public", "", o.public)
+	f.Func("quic", "", func(s string) (err error) { o.noQUIC, err = off(s); return err })
 	f.BoolVar(&o.peer.ClientOnly, "client-only", false, "")
 	f.BoolVar(&o.peer.RequireSecure, "secure", false, "")
 	f.BoolVar(&o.peer.AllowClaimed, "claimed", false, "")
@@ -118,7 +125,7 @@ func parseFlags(args []string) (options, error) {
 	case len(rest) > 0 && rest[0] == "yard" && !o.hasCommand:
 		o.commands, o.hasCommand = script(rest), true
 		o.peer = alone(o.peer)
-		o.hasHome = true
+		o.hasHome, o.noQUIC = true, true
 	case len(rest) > 1:
 		return o, fmt.Errorf("one script at most, not %q", rest[1])
 	case len(rest) == 1 && o.hasCommand:
@@ -127,6 +134,27 @@ func parseFlags(args []string) (options, error) {
 		o.script = rest[0]
 	}
 	return o, nil
+}
+
+// listen takes a place to listen on.
+func (o *options) listen(s string) error {
+	if at, ok := strings.CutPrefix(s, "quic://"); ok {
+		o.quic = append(o.quic, strings.TrimSuffix(at, "/"))
+		return notEmpty(at)
+	}
+	o.peer.Listen = append(o.peer.Listen, s)
+	return notEmpty(s)
+}
+
+// public takes an address to tell others.
+func (o *options) public(s string) error {
+	if !strings.HasPrefix(s, "quic://") {
+		o.peer.Public = append(o.peer.Public, s)
+		return notEmpty(s)
+	}
+	a, err := endpoint.ParseAddress(s)
+	o.quicPublic = append(o.quicPublic, a)
+	return short(err)
 }
 
 // alone makes a peer keep to itself: the yard has its own, and this one only runs

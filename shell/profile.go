@@ -11,7 +11,9 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/home"
+	"github.com/juxta-p2p/juxta/core/transport/quic"
 	"github.com/juxta-p2p/juxta/peergroup"
 )
 
@@ -58,7 +60,7 @@ func startPeer(ctx context.Context, o *options) (peer *peergroup.Peer, note stri
 		cfg.Name = userName()
 	}
 	if o.hasHome {
-		cfg.Home = o.home
+		cfg.Home, cfg.Extra = o.home, o.overQUIC()
 		peer, err = peergroup.Start(ctx, cfg)
 		return peer, "", err
 	}
@@ -75,6 +77,7 @@ func startPeer(ctx context.Context, o *options) (peer *peergroup.Peer, note stri
 				cfg.Name = fmt.Sprintf("%s-%d", name, n)
 			}
 		}
+		cfg.Extra = o.overQUIC()
 		peer, err = peergroup.Start(ctx, cfg)
 		var locked *home.LockedError
 		if errors.As(err, &locked) && n < maxProfiles {
@@ -85,6 +88,16 @@ func startPeer(ctx context.Context, o *options) (peer *peergroup.Peer, note stri
 		}
 		return peer, note, err
 	}
+}
+
+// overQUIC makes the QUIC transport of a peer: it listens where it is told to, or
+// everywhere if no place is named for any transport, and dials in any case.
+func (o *options) overQUIC() []endpoint.Transport {
+	if o.noQUIC {
+		return nil
+	}
+	c := quic.Config{Listen: o.quic, Public: o.quicPublic, ClientOnly: o.peer.ClientOnly || len(o.quic) == 0 && len(o.peer.Listen) > 0}
+	return []endpoint.Transport{quic.New(c)}
 }
 
 // inHome writes a folder below the user's own as people do, with "~".

@@ -12,10 +12,12 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/peergroup"
 	"github.com/juxta-p2p/juxta/shell/commands"
 	"github.com/juxta-p2p/juxta/shell/interp"
@@ -367,11 +369,23 @@ func (p *program) leave(peer *peergroup.Peer) int {
 func greeting(peer *peergroup.Peer) string {
 	where := "not listening"
 	if all := peer.Addresses(); len(all) > 0 {
-		where = "listening on " + all[0].String()
-		if len(all) > 1 {
-			where += fmt.Sprintf(" and %d more", len(all)-1)
+		// The kinds of one place are not worth a word; the first one every peer knows.
+		first := max(0, slices.IndexFunc(all, func(a endpoint.Address) bool { return a.Protocol == "tcp" }))
+		where = "listening on " + all[first].String()
+		if others := hosts(all); others > 1 {
+			where += fmt.Sprintf(" and %d more", others-1)
 		}
 	}
 	return fmt.Sprintf("%s, %s, peer %s\n%s\npeers -r finds others, talk NAME chats with them, help lists all commands\n",
 		peer.Name(), peer.Roles(), peer.ID().Short(), where)
+}
+
+// hosts counts the hosts in addresses.
+func hosts(all []endpoint.Address) int {
+	seen := map[string]bool{}
+	for _, a := range all {
+		host, _, _ := a.HostPort()
+		seen[host] = true
+	}
+	return len(seen)
 }

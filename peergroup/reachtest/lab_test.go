@@ -21,7 +21,7 @@ const (
 // lab is a set of network namespaces that are removed with the test.
 type lab struct {
 	t      *testing.T
-	prefix string
+	prefix string // of the names of its namespaces
 	made   int
 }
 
@@ -35,7 +35,8 @@ func newLab(t *testing.T) *lab {
 			t.Skip("NOT TESTED: this needs network namespaces, which need root and the commands ip and nft")
 		}
 	}
-	l := &lab{t: t, prefix: fmt.Sprintf("jx%d-%d-", os.Getpid(), labs.Add(1))}
+	startSweeper(t)
+	l := &lab{t: t, prefix: fmt.Sprintf("%s%d-", spacesOf(os.Getpid()), labs.Add(1))}
 	if out, err := exec.Command("ip", "netns", "add", l.prefix+"public").CombinedOutput(); err != nil {
 		t.Skipf("NOT TESTED: network namespaces cannot be made: %v: %s", err, out)
 	}
@@ -85,7 +86,8 @@ func (l *lab) plug(name, device string, number int) {
 }
 
 // router makes a router to the public network for a LAN 10.number.0.0/24, with
-// rules of nftables. In them wan and lan are the devices.
+// rules of nftables. In them wan and lan are the devices. As with most providers,
+// what goes to private addresses of others vanishes without a word.
 func (l *lab) router(name string, number int, rules string) {
 	l.t.Helper()
 	l.space(name)
@@ -93,8 +95,19 @@ func (l *lab) router(name string, number int, rules string) {
 	l.ip(name, "link add lan type bridge")
 	l.ip(name, "link set lan up")
 	l.ip(name, fmt.Sprintf("addr add 10.%d.0.1/24 dev lan", number))
+	l.ip(name, "route add blackhole 10.0.0.0/8")
 	l.in(name, "sysctl", "-qw", "net.ipv4.ip_forward=1")
 	l.nft(name, rules)
+}
+
+// forget lets a router forget connections that were idle for that many seconds.
+func (l *lab) forget(router string, seconds int) {
+	l.t.Helper()
+	const table = "net.netfilter.nf_conntrack_"
+	for _, x := range []string{"tcp_timeout_established", "udp_timeout", "udp_timeout_stream"} {
+		l.in(router, "sysctl", "-qw", fmt.Sprint(table, x, "=", seconds))
+	}
+	l.in(router, "sysctl", "-qw", table+"tcp_loose=0") // does not take up again what it forgot
 }
 
 // behind makes a machine in the LAN of a router, and returns its address.

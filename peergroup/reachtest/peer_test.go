@@ -33,11 +33,16 @@ import (
 const peerVariable = "JUXTA_TEST_REACH_PEER"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(peerVariable) != "" {
+	switch {
+	case os.Getenv(sweepVariable) != "":
+		sweep(os.Getenv(sweepVariable))
+	case os.Getenv(proxyVariable) != "":
+		beProxy(os.Getenv(proxyVariable))
+	case os.Getenv(peerVariable) != "":
 		bePeer()
-		return
+	default:
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
 }
 
 // order is what the test tells a peer to do; one a line.
@@ -396,14 +401,24 @@ type outside struct {
 // peer starts a peer in a namespace.
 func (l *lab) peer(space string, c config, env ...string) *outside {
 	l.t.Helper()
+	p := l.process(space, append(env, peerVariable+"=1")...)
+	c.Name = space
+	r := p.must(order{Do: "start", Config: c})
+	p.id, p.at = r.ID, r.Addresses
+	return p
+}
+
+// process runs this binary in a namespace once more, in a part that env names. It
+// ends when its standard input does.
+func (l *lab) process(space string, env ...string) *outside {
+	l.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	c.Name = space
 	p := &outside{t: l.t, name: space}
 	p.cmd = exec.Command("ip", "netns", "exec", l.prefix+space, self)
-	p.cmd.Env = append(append(os.Environ(), peerVariable+"=1"), env...)
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr = os.Stderr
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		l.t.Fatal(err)
@@ -417,8 +432,6 @@ func (l *lab) peer(space string, c config, env ...string) *outside {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(p.stop)
-	r := p.must(order{Do: "start", Config: c})
-	p.id, p.at = r.ID, r.Addresses
 	return p
 }
 
@@ -442,6 +455,9 @@ func (p *outside) kill() {
 	_ = p.cmd.Wait()
 }
 
+// overdue is how much longer than told an order may take; then the peer is killed.
+const overdue = 45 * time.Second
+
 // ask gives an order and returns the reply.
 func (p *outside) ask(o order) (reply, error) {
 	p.t.Helper()
@@ -452,6 +468,8 @@ func (p *outside) ask(o order) (reply, error) {
 	if _, err := p.in.Write(append(b, '\n')); err != nil {
 		return reply{}, err
 	}
+	kill := time.AfterFunc(o.Wait+overdue, func() { _ = p.cmd.Process.Kill() })
+	defer kill.Stop()
 	var r reply
 	if err := p.out.Decode(&r); err != nil {
 		return r, fmt.Errorf("%s: %w", p.name, err)

@@ -23,6 +23,17 @@ func (r *Router) SetKeep(keep func(dest id.Peer, hop endpoint.Address, msg *mess
 	r.keep.Store(&keep)
 }
 
+// SetHolds installs what tells for which peers messages are kept while they are
+// away, so that others who ask for a way to such a peer are told that it leads
+// through this one; nil removes it. holds must not wait.
+func (r *Router) SetHolds(holds func(id.Peer) bool) {
+	if holds == nil {
+		r.holds.Store(nil)
+		return
+	}
+	r.holds.Store(&holds)
+}
+
 // keepOwn offers a message of this peer to who keeps messages.
 func (r *Router) keepOwn(p id.Peer, dst endpoint.Address, msg *message.Message) bool {
 	keep := r.keep.Load()

@@ -232,6 +232,9 @@ func (a *asker) known(p id.Peer, bad []id.Peer) *advertisements.Route {
 		return a.r.cfg.Self()
 	}
 	linked, now := a.r.ep.LinkTo(p) != nil, a.r.now()
+	if holds := a.r.holds.Load(); holds != nil && !linked {
+		linked = (*holds)(p)
+	}
 	a.r.mu.Lock()
 	defer a.r.mu.Unlock()
 	e := a.r.table.get(p)

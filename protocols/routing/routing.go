@@ -69,6 +69,7 @@ type Router struct {
 
 	own     atomic.Pointer[ownRoute]
 	keep    atomic.Pointer[func(id.Peer, endpoint.Address, *message.Message) bool]
+	holds   atomic.Pointer[func(id.Peer) bool]
 	upgrade atomic.Pointer[func(context.Context, id.Peer, []id.Peer) error]
 
 	newcomers budget.Budget // of destinations that neighbours make known

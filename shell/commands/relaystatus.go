@@ -13,7 +13,7 @@ func relaystatusCommand(h *Host) *interp.Command {
 		Details: "A peer that others cannot dial holds leases at one or two relays and is reached through\n" +
 			"them. JSON: first {\"reachability\",\"wanted\",\"next\",\"problem\"}, then one object for each lease:\n" +
 			"kind (relay or client), name, peer_id, left (seconds), linked, address, queued, delivered, dropped.",
-		Examples: []interp.Example{{Line: "relaystatus", Text: "who passes on messages to this peer"}},
+		Examples: []interp.Example{{Line: "relaystatus", Text: "who passes on messages to this peer"}, {Line: "relaystatus -v", Text: "with whole peer IDs"}},
 		Run: func(_ context.Context, c *interp.Call) error {
 			st := h.peer.RelayLeases()
 			problem := ""

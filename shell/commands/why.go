@@ -26,7 +26,7 @@ func whyCommand(h *Host) *interp.Command {
 			"A peer is a variable, a name or an ID.\n" +
 			"JSON: one object for each thing looked at: step, subject, ok, detail, cause, error, witness,\n" +
 			"took (seconds); then {\"cause\",\"why\",\"advice\"}. Status 3: it cannot be reached.",
-		Examples: []interp.Example{{Line: "why ann", Text: "why ann does not answer"}},
+		Examples: []interp.Example{{Line: "why ann", Text: "why ann does not answer"}, {Line: "why -w 5s peer0", Text: "the same of a peer in a variable, in five seconds"}},
 		Run: func(ctx context.Context, c *interp.Call) error {
 			wait, err := c.Duration("w", whyWait)
 			if err != nil {

@@ -39,7 +39,7 @@ func openRendezvous(t *testing.T, name string, args ...string) (s *shell, url st
 	s = open(t, name, program(t, onLoopback(append(args, "--role", "rendezvous")...)...))
 	whoami := s.must("whoami")
 	all, _ := whoami[0]["addresses"].([]any)
-	if len(all) != 1 || whoami[0]["role"] != "rendezvous" {
+	if len(all) != 2 || whoami[0]["role"] != "rendezvous" {
 		t.Fatalf("%v", whoami)
 	}
 	url, _ = all[0].(string)

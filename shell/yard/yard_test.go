@@ -144,7 +144,7 @@ func TestUp(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if len(y.Peers()) != 5 || len(y.Seeds()) != 2 || !strings.HasPrefix(y.Seeds()[0], "tcp://127.0.0.1:") || y.Peers()[4].Name != "e00003" {
+	if len(y.Peers()) != 5 || len(y.Seeds()) != 2 || !strings.HasPrefix(y.Seeds()[0], "tls://127.0.0.1:") || y.Peers()[4].Name != "e00003" {
 		t.Fatalf("%+v", y.Peers())
 	}
 	peer, err := peergroup.Start(t.Context(), peergroup.Config{

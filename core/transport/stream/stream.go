@@ -174,6 +174,10 @@ func (s *Set) Accepted(ctx context.Context, c net.Conn, closed func()) (endpoint
 	defer cancel(nil)
 	defer context.AfterFunc(s.ctx, func() { cancel(endpoint.ErrClosed) })()
 	l, err := s.handshake(ctx, c, endpoint.Address{}, acceptor)
+	if err == nil && !l.juxta {
+		// A JXSE 2.5 dialler has the same trouble as its acceptor, see reach.
+		err = s.pause(ctx, s.times.Settle)
+	}
 	if err == nil {
 		l.onClosed = closed
 		err = s.open(l)
