@@ -41,6 +41,10 @@ func TestMain(m *testing.M) {
 	case os.Getenv(peerVariable) != "":
 		bePeer()
 	default:
+		if at := os.Getenv(proxyVariable); at != "" {
+			beProxy(at)
+			return
+		}
 		os.Exit(m.Run())
 	}
 }

@@ -3,88 +3,62 @@
 package reachtest
 
 import (
-	"bytes"
-	"fmt"
+	"bufio"
 	"io"
 	"net/http"
 	"net/http/httputil"
 	"os"
+	"os/exec"
+	"strings"
 	"time"
 )
 
-// proxyVariable says to this binary that it is to be an HTTP proxy, and how:
-// passes or collects.
+// proxyVariable says to this binary where to be a forward proxy.
 const proxyVariable = "JUXTA_TEST_REACH_PROXY"
 
-// Kinds of proxies. Neither knows CONNECT, and both let nothing take longer than a
-// minute.
-const (
-	passes   = "passes"   // hands octets on as they come
-	collects = "collects" // reads a request or an answer to its end, and then hands it on
-)
-
-// proxyBody bounds what a proxy collects.
-const proxyBody = 16 << 20
-
-// proxyTime bounds a request through a proxy.
-const proxyTime = time.Minute
-
-// proxy starts a proxy in a namespace.
-func (l *lab) proxy(space, kind string) {
-	l.t.Helper()
-	p := l.process(space, proxyVariable+"="+kind)
-	var ready reply
-	if err := p.out.Decode(&ready); err != nil {
-		l.t.Fatal(err)
-	}
-}
-
-// beProxy is the program of a proxy. It ends with its standard input.
-func beProxy(kind string) {
-	rp := &httputil.ReverseProxy{Rewrite: func(*httputil.ProxyRequest) {}, FlushInterval: -1}
-	if kind == collects {
-		rp.FlushInterval = 0
-		rp.ModifyResponse = func(res *http.Response) error {
-			b, err := io.ReadAll(io.LimitReader(res.Body, proxyBody))
-			_ = res.Body.Close()
-			res.Body, res.ContentLength, res.TransferEncoding = io.NopCloser(bytes.NewReader(b)), int64(len(b)), nil
-			res.Header.Set("Content-Length", fmt.Sprint(len(b)))
-			return err
-		}
-	}
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodConnect || !r.URL.IsAbs() {
-			http.Error(w, "only plain HTTP", http.StatusMethodNotAllowed)
+// beProxy is a forward proxy that passes on GET and POST, and knows nothing else:
+// no CONNECT, no upgrade.
+func beProxy(at string) {
+	forward := &httputil.ReverseProxy{Rewrite: func(*httputil.ProxyRequest) {}}
+	server := &http.Server{Addr: at, ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if (r.Method != http.MethodGet && r.Method != http.MethodPost) || r.URL.Scheme != "http" || r.URL.Host == "" {
+			http.Error(w, "only plain HTTP", http.StatusForbidden)
 			return
 		}
-		if kind == collects {
-			b, err := io.ReadAll(io.LimitReader(r.Body, proxyBody))
-			if err != nil {
-				http.Error(w, err.Error(), http.StatusBadRequest)
-				return
-			}
-			r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(b)), int64(len(b)), nil
-		}
-		rp.ServeHTTP(w, r)
-	})
-	s := &http.Server{Addr: fmt.Sprint(":", proxyPort), Handler: handler, ReadTimeout: proxyTime, WriteTimeout: proxyTime}
-	go func() { // until the process ends
-		fmt.Fprintln(os.Stderr, "proxy:", s.ListenAndServe())
-		os.Exit(1)
-	}()
-	for ; ; time.Sleep(10 * time.Millisecond) { // until it listens
-		if res, err := http.Get(fmt.Sprint("http://127.0.0.1:", proxyPort)); err == nil {
-			_ = res.Body.Close()
-			break
-		}
-	}
-	fmt.Println("{}")
+		forward.ServeHTTP(w, r)
+	})}
+	go func() { _ = server.ListenAndServe() }()
+	_, _ = os.Stdout.WriteString("ready\n")
 	_, _ = io.Copy(io.Discard, os.Stdin)
-	os.Exit(0)
+	_ = server.Close()
 }
 
-// through is the environment of those who use a proxy.
-func through(ip string) []string {
-	at := fmt.Sprintf("http://%s:%d", ip, proxyPort)
-	return []string{"HTTP_PROXY=" + at, "http_proxy=" + at, "NO_PROXY=", "no_proxy="}
+// proxy starts a forward proxy in a namespace.
+func (l *lab) proxy(space, at string) {
+	l.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	cmd := exec.Command("ip", "netns", "exec", l.prefix+space, self)
+	cmd.Env = append(os.Environ(), proxyVariable+"="+at)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() {
+		_ = in.Close()
+		_ = cmd.Wait()
+	})
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || !strings.HasPrefix(line, "ready") {
+		l.t.Fatalf("the proxy does not start: %q, %v", line, err)
+	}
 }

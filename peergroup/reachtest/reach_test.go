@@ -5,6 +5,7 @@ package reachtest
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -21,59 +22,31 @@ const idle = 40 * time.Second
 
 // scene is a network with two peers that want to talk.
 type scene struct {
-	name   string
-	a, b   string // rules of their routers
-	quic   bool
-	proxy  string        // kind of the proxy that is the only way out, "" for none
-	forget int           // seconds after which the routers forget connections
-	idle   time.Duration // how long nobody says anything, between two talks
-	wants  bool          // a direct path
+	name  string
+	a, b  string // rules of their routers
+	quic  bool   // the peers, and the relays, speak QUIC too
+	proxy bool   // ann gets out through a proxy for HTTP only
+	wants bool   // a direct path
+	idle  bool   // all rests for longer than the routers remember connections
 }
 
 func TestReach(t *testing.T) {
-	onlyHTTP := onlyProxy(proxyIP, proxyPort)
 	for _, s := range []scene{
 		{name: "port-restricted, port-restricted", a: portRestricted, b: portRestricted, wants: true},
-		{name: "the same, with QUIC", a: portRestricted, b: portRestricted, quic: true, wants: true},
-		{name: "port-restricted, symmetric", a: portRestricted, b: symmetric},
-		{name: "the same, with QUIC", a: portRestricted, b: symmetric, quic: true},
-		{name: "symmetric, symmetric", a: symmetric, b: symmetric},
-		{name: "UDP blocked, with QUIC", a: noUDP, b: noUDP, quic: true, wants: true},
-		{name: "HTTP through a proxy; port-restricted", a: onlyHTTP, b: portRestricted, proxy: passes},
-		{name: "both HTTP through a proxy", a: onlyHTTP, b: onlyHTTP, proxy: passes},
-		{name: "both HTTP through a proxy that collects", a: onlyHTTP, b: onlyHTTP, proxy: collects},
-		{name: "idle connections forgotten after 30 s", a: portRestricted, b: portRestricted, forget: 30, idle: idle, wants: true},
-		{name: "the same, symmetric", a: symmetric, b: symmetric, forget: 30, idle: idle},
-		{name: "idle connections forgotten after 5 s, symmetric", a: symmetric, b: symmetric, forget: 5, idle: 15 * time.Second},
+		{name: "port-restricted, port-restricted, with QUIC", a: portRestricted, b: portRestricted, wants: true, quic: true},
+		{name: "port-restricted, symmetric", a: portRestricted, b: symmetric, quic: true},
+		{name: "symmetric, symmetric", a: symmetric, b: symmetric, quic: true},
+		{name: "UDP blocked", a: noUDP, b: noUDP, wants: true, quic: true},
+		{name: "only HTTP through a proxy", a: onlyProxy(publicNet+"3", proxyPort), b: portRestricted, proxy: true},
+		{name: "connections idle for 30 s are dropped", a: portRestricted, b: symmetric, idle: true},
 	} {
 		t.Run(s.name, func(t *testing.T) {
-			t.Parallel()
+			if s.idle && os.Getenv("JUXTA_SLOW") == "" {
+				t.Skip("NOT TESTED: this takes more than a minute; set JUXTA_SLOW")
+			}
 			s.run(t)
 		})
 	}
-}
-
-// proxyIP is where the proxy is, if there is one.
-const proxyIP = publicNet + "3"
-
-// urls are where a peer at an address of the public network is reached.
-func tcpURL(ip string) string  { return fmt.Sprintf("tcp://%s:%d", ip, tcpPort) }
-func httpURL(ip string) string { return fmt.Sprintf("http://%s:%d", ip, httpPort) }
-
-// everywhere is where the peers listen that can.
-var everywhere = []string{tcpURL("0.0.0.0"), httpURL("0.0.0.0")}
-
-// edge is the configuration of a peer behind a router with these rules.
-func (s scene) edge(rules string, relays ...string) (c config, env []string) {
-	c = config{Listen: everywhere[:1], QUIC: s.quic}
-	url := tcpURL
-	if s.proxy != "" && rules == onlyProxy(proxyIP, proxyPort) {
-		c, env, url = config{ClientOnly: true}, through(proxyIP), httpURL
-	}
-	for _, ip := range relays {
-		c.Seeds = append(c.Seeds, url(ip))
-	}
-	return c, env
 }
 
 func (s scene) run(t *testing.T) {
@@ -83,38 +56,39 @@ func (s scene) run(t *testing.T) {
 	l.router("rb", 2, s.b)
 	l.behind("ra", "ann", 1, 2)
 	l.behind("rb", "bob", 2, 2)
-	if s.proxy != "" {
+	if s.idle {
+		for _, r := range []string{"ra", "rb"} {
+			l.in(r, "sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_timeout_established=30")
+			l.in(r, "sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_loose=0")
+		}
+	}
+	tcp, web := fmt.Sprint("tcp://0.0.0.0:", tcpPort), fmt.Sprint("http://0.0.0.0:", httpPort)
+	urls := []string{fmt.Sprintf("tcp://%s:%d", relay, tcpPort), fmt.Sprintf("tcp://%s:%d", second, tcpPort)}
+	l.peer("relay", config{Listen: []string{tcp, web}, Roles: "rendezvous,relay", QUIC: s.quic})
+	l.peer("second", config{Listen: []string{tcp, web}, Roles: "rendezvous,relay", Seeds: urls[:1], QUIC: s.quic})
+	seeds, annSeeds, annListen, env := urls, urls, []string{tcp}, []string(nil)
+	if s.proxy {
 		l.host("proxy", 3)
-		l.proxy("proxy", s.proxy)
+		l.proxy("proxy", fmt.Sprint("0.0.0.0:", proxyPort))
+		annSeeds, annListen = []string{fmt.Sprintf("http://%s:%d", relay, httpPort)}, nil
+		env = []string{fmt.Sprintf("HTTP_PROXY=http://%s3:%d", publicNet, proxyPort), "NO_PROXY="}
 	}
-	if s.forget > 0 {
-		l.forget("ra", s.forget)
-		l.forget("rb", s.forget)
-	}
-	l.peer("relay", config{Listen: everywhere, Roles: "rendezvous,relay", QUIC: s.quic})
-	l.peer("second", config{Listen: everywhere, Roles: "rendezvous,relay", QUIC: s.quic, Seeds: []string{tcpURL(relay)}})
-	cb, env := s.edge(s.b, relay, second)
-	b := l.peer("bob", cb, env...)
-	ca, env := s.edge(s.a, relay, second)
+	b := l.peer("bob", config{Listen: []string{tcp}, Seeds: seeds, QUIC: s.quic})
 	began := time.Now()
-	a := l.peer("ann", ca, env...)
+	a := l.peer("ann", config{Listen: annListen, ClientOnly: s.proxy, Seeds: annSeeds, QUIC: s.quic && !s.proxy}, env...)
 	first := a.must(order{Do: "talk", Peer: b.id, Text: "hello", Wait: 20 * time.Second})
 	firstAfter := time.Since(began)
-	wait := 10 * time.Second // longer than an attempt takes
+	wait := 6 * time.Second // longer than an attempt takes
 	if s.wants {
 		wait = 30 * time.Second
 	}
 	direct := a.must(order{Do: "path", Peer: b.id, Text: "direct", Wait: wait})
 	directAfter := time.Since(began)
-	time.Sleep(s.idle)
-	again, err := a.ask(order{Do: "talk", Peer: b.id, Text: "hello again", Wait: 40 * time.Second})
-	if err != nil {
-		t.Errorf("the second talk: %v; why: %+v", err, a.must(order{Do: "why", Peer: b.id, Wait: 15 * time.Second}))
+	if s.idle {
+		time.Sleep(75 * time.Second)
 	}
-	back, err := b.ask(order{Do: "talk", Peer: a.id, Text: "hello yourself", Wait: 40 * time.Second})
-	if err != nil {
-		t.Errorf("the talk back: %v; why: %+v", err, b.must(order{Do: "why", Peer: a.id, Wait: 15 * time.Second}))
-	}
+	again := a.must(order{Do: "talk", Peer: b.id, Text: "hello again", Wait: 20 * time.Second})
+	back := b.must(order{Do: "talk", Peer: a.id, Text: "hello yourself", Wait: 20 * time.Second})
 	if s.wants && !direct.Direct {
 		t.Errorf("no direct path: %+v; why: %+v", direct, a.must(order{Do: "why", Peer: b.id, Wait: 15 * time.Second}))
 	}
@@ -122,15 +96,15 @@ func (s scene) run(t *testing.T) {
 	if direct.Direct {
 		to = round(directAfter) + ", " + direct.Path
 	}
-	s.report(t, round(firstAfter), way(first), to, round(again.Took)+", "+way(again), round(back.Took)+", "+way(back))
+	s.report(t, round(firstAfter), way(first.Path), to, way(again.Path)+" after "+round(again.Took)+", back after "+round(back.Took))
 }
 
-// way tells the path of a talk, without names.
-func way(r reply) string {
-	if !r.Direct && r.Path != "" {
+// way writes a path as the table has it.
+func way(path string) string {
+	if strings.HasPrefix(path, "via ") {
 		return "relay"
 	}
-	return r.Path
+	return path
 }
 
 func round(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }

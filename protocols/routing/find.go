@@ -116,8 +116,8 @@ func (r *Router) search(ctx context.Context, p id.Peer, ask bool, keep func() bo
 		if l, hops := r.at(ctx, p); l != nil {
 			return l, hops, nil
 		}
-		if l := r.dialKnown(ctx, p, forSelf, nr); l != nil {
-			return l, nil, nil
+		if l, hops := r.dialAsking(ctx, p, e, ask, nr); l != nil {
+			return l, hops, nil
 		}
 		if l, hops := r.throughHops(ctx, p, nil, forSelf, nr); l != nil {
 			return l, hops, nil
@@ -150,6 +150,60 @@ func (r *Router) search(ctx context.Context, p id.Peer, ask bool, keep func() bo
 				r.lose(p)
 			}
 			return nil, nil, nr
+		}
+	}
+}
+
+// dialAsking returns a link to the peer that is opened under a known address. When
+// that takes long, as it does if nothing answers there at all, it asks the group
+// meanwhile, if it may, and takes what comes first: then the dialling goes on for
+// itself, and its link will be used when it comes up.
+func (r *Router) dialAsking(ctx context.Context, p id.Peer, e *entry, ask bool, nr *NoRouteError) (endpoint.Link, []id.Peer) {
+	a := r.asker.Load()
+	r.mu.Lock()
+	beside := ask && a != nil && !r.closed && r.canDial(e, r.now())
+	if beside {
+		r.wg.Add(1)
+	}
+	r.mu.Unlock()
+	if !beside {
+		return r.dialKnown(ctx, p, forSelf, nr), nil
+	}
+	type outcome struct {
+		link endpoint.Link
+		nr   NoRouteError
+	}
+	done := make(chan outcome, 1)
+	own := context.WithoutCancel(ctx) // whoever asked may be content with another way
+	go func() {
+		defer r.wg.Done()
+		own, cancel := context.WithTimeout(own, 2*attemptTimeout)
+		defer cancel()
+		defer context.AfterFunc(r.ctx, cancel)()
+		o := outcome{nr: NoRouteError{Peer: p}}
+		o.link = r.dialKnown(own, p, forSelf, &o.nr)
+		done <- o
+	}()
+	timer := time.NewTimer(dialAlone)
+	defer timer.Stop()
+	var news <-chan struct{}
+	for {
+		select {
+		case o := <-done:
+			nr.Attempts = append(nr.Attempts, o.nr.Attempts...)
+			return o.link, nil
+		case <-timer.C:
+			news = r.news(e)
+			if a.ask(ctx, p) {
+				nr.Asked = true
+			}
+		case <-news:
+			news = r.news(e)
+			if l, hops := r.at(ctx, p); l != nil {
+				return l, hops
+			}
+		case <-ctx.Done():
+			return nil, nil
 		}
 	}
 }

@@ -151,4 +151,8 @@ const (
 
 	// announceAgain is how often a gateway is told the own route anew.
 	announceAgain = 15 * time.Minute
+
+	// dialAlone is how long dialling the addresses of a peer may take before others
+	// are asked for a way as well: longer than a link takes across the world.
+	dialAlone = 400 * time.Millisecond
 )

@@ -3,6 +3,7 @@ package routing
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/juxta-p2p/juxta/core/id"
 )
@@ -59,12 +60,31 @@ func (r *Router) climb(e *entry, c *climb, hops []id.Peer, who forWhom, punch bo
 	ctx, cancel := context.WithTimeout(r.ctx, climbTimeout)
 	defer cancel()
 	nr := &NoRouteError{Peer: e.peer}
-	up := r.dialKnown(ctx, e.peer, who, nr) != nil
-	if upgrade := r.upgrade.Load(); !up && punch && upgrade != nil && ctx.Err() == nil {
-		err := (*upgrade)(ctx, e.peer, slices.Clone(hops))
-		if up = r.ep.LinkTo(e.peer) != nil; !up {
-			r.log.Debug("messages go on through others", "to", e.peer.Short(), "dialling", nr, "error", err)
+	dialled := make(chan struct{})
+	go func() { // waited for below
+		defer close(dialled)
+		r.dialKnown(ctx, e.peer, who, nr)
+	}()
+	var err error
+	if upgrade := r.upgrade.Load(); punch && upgrade != nil {
+		// Addresses at which nothing answers take long; those that are near do not.
+		timer := time.NewTimer(dialAlone)
+		select {
+		case <-dialled:
+		case <-timer.C:
 		}
+		timer.Stop()
+		if r.ep.LinkTo(e.peer) == nil && ctx.Err() == nil {
+			err = (*upgrade)(ctx, e.peer, slices.Clone(hops))
+		}
+	}
+	up := r.ep.LinkTo(e.peer) != nil
+	if up {
+		cancel() // whatever is still being dialled
+	}
+	<-dialled
+	if up = up || r.ep.LinkTo(e.peer) != nil; !up {
+		r.log.Debug("messages go on through others", "to", e.peer.Short(), "dialling", nr, "error", err)
 	}
 	if up {
 		r.stats.upgraded.Add(1)
