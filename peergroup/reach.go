@@ -122,7 +122,7 @@ func (r *reach) assess(ctx context.Context) {
 	own := r.p.ep.Addresses()
 	var ask []endpoint.Address
 	for _, a := range r.candidates() {
-		if host, _, err := a.HostPort(); err == nil && host == hostOf(seen) {
+		if host, _, err := a.HostPort(); err == nil && host == hostOf(seen) && (a.Protocol == "tls" || a.Protocol == "quic") {
 			ask = append(ask, a)
 		}
 	}
@@ -140,8 +140,12 @@ func (r *reach) assess(ctx context.Context) {
 	for _, x := range results {
 		if x.OK {
 			state = ReachPublic
-			if !slices.Contains(own, x.Address) {
-				public = append(public, x.Address)
+			if slices.Contains(own, x.Address) {
+				continue
+			}
+			public = append(public, x.Address)
+			if x.Address.Protocol == "tls" { // the same port serves both
+				public = append(public, endpoint.Address{Protocol: "tcp", Host: x.Address.Host})
 			}
 		}
 	}

@@ -135,6 +135,9 @@ func (e *Endpoint) opened(l Link) error {
 	if l.Peer() == e.cfg.Peer {
 		return ErrSelf
 	}
+	if isProbe(l) {
+		return &probed{l.Peer()}
+	}
 	if e.cfg.Admit != nil {
 		if err := e.cfg.Admit(l); err != nil {
 			e.stats.refusedByRule.Add(1)

@@ -100,16 +100,6 @@ func (l *lab) router(name string, number int, rules string) {
 	l.nft(name, rules)
 }
 
-// forget lets a router forget connections that were idle for that many seconds.
-func (l *lab) forget(router string, seconds int) {
-	l.t.Helper()
-	const table = "net.netfilter.nf_conntrack_"
-	for _, x := range []string{"tcp_timeout_established", "udp_timeout", "udp_timeout_stream"} {
-		l.in(router, "sysctl", "-qw", fmt.Sprint(table, x, "=", seconds))
-	}
-	l.in(router, "sysctl", "-qw", table+"tcp_loose=0") // does not take up again what it forgot
-}
-
 // behind makes a machine in the LAN of a router, and returns its address.
 func (l *lab) behind(router, name string, number, which int) string {
 	l.t.Helper()

@@ -41,6 +41,10 @@ func TestMain(m *testing.M) {
 	case os.Getenv(peerVariable) != "":
 		bePeer()
 	default:
+		if file := os.Getenv(sniffVariable); file != "" {
+			beSniffer(file)
+			return
+		}
 		if at := os.Getenv(proxyVariable); at != "" {
 			beProxy(at)
 			return
@@ -68,6 +72,9 @@ type config struct {
 	Roles      string
 	ClientOnly bool
 	QUIC       bool
+	LAN        bool // looks for others near by, as by default
+	Plain      bool // has an ID that it cannot prove
+	Desc       string
 }
 
 // reply is what it says then.
@@ -160,7 +167,10 @@ func (p *inside) start(c config) (reply, error) {
 	}
 	cfg := peergroup.Config{
 		Name: c.Name, Listen: c.Listen, Seeds: c.Seeds, Relays: c.Relays, Roles: roles, ClientOnly: c.ClientOnly,
-		NoLAN: true, NoMulticast: true, Logger: logger(c.Name),
+		NoLAN: !c.LAN, NoMulticast: !c.LAN, Description: c.Desc, Logger: logger(c.Name),
+	}
+	if c.Plain {
+		cfg.PeerID = id.NewPeer(id.NetGroup)
 	}
 	cfg.Extra = extra(c)
 	began := time.Now()
@@ -172,11 +182,13 @@ func (p *inside) start(c config) (reply, error) {
 		return reply{}, err
 	}
 	go p.echo(in) // until the process ends
-	sink, err := p.peer.Net().Pipes().Listen(context.Background(), sinkOf(p.peer.ID()))
-	if err != nil {
-		return reply{}, err
+	if !c.Plain {
+		sink, err := p.peer.Net().Pipes().Listen(context.Background(), sinkOf(p.peer.ID()))
+		if err != nil {
+			return reply{}, err
+		}
+		go p.swallow(sink)
 	}
-	go p.swallow(sink)
 	if len(c.Seeds) > 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()

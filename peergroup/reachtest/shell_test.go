@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -30,14 +31,14 @@ func TestShell(t *testing.T) {
 	l.router("rb", 2, portRestricted)
 	l.behind("ra", "ann", 1, 2)
 	l.behind("rb", "bob", 2, 2)
-	r := l.shell(program, "relay", "--role", "rendezvous,relay", "--listen", tcpURL("0.0.0.0"))
+	r := l.shell(program, "relay", "--role", "rendezvous,relay", "--listen", fmt.Sprint("tcp://0.0.0.0:", tcpPort))
 	r.say(`whoami`)
 	r.wait(20*time.Second, r.out, func(m map[string]any) bool { return m["role"] != nil })
-	bob := l.shell(program, "bob", "--seed", tcpURL(relay))
+	bob := l.shell(program, "bob", "--seed", fmt.Sprintf("tcp://%s:%d", relay, tcpPort))
 	bob.say(`talk -register bob; talk -login bob; echo ready`)
 	bob.wait(20*time.Second, bob.out, func(m map[string]any) bool { return m["text"] == "ready" })
 	began := time.Now()
-	ann := l.shell(program, "ann", "--seed", tcpURL(relay))
+	ann := l.shell(program, "ann", "--seed", fmt.Sprintf("tcp://%s:%d", relay, tcpPort))
 	ann.say(`talk -register ann; talk -login ann; talk -w 30s bob hello`)
 	bob.wait(30*time.Second, bob.err, said("ann", "hello"))
 	took := time.Since(began)

@@ -198,20 +198,17 @@ func (s *Service) probeFor(l endpoint.Link, d *document) {
 			continue
 		}
 		short, stop := context.WithTimeout(ctx, probeTimeout)
-		x, err := s.ep.DialNew(short, a.Base())
+		x, err := s.ep.Probe(short, a.Base())
 		stop()
 		r := result{Address: a.Base()}
 		var de *endpoint.DialError
 		switch {
-		case err == nil && x.Peer() != l.Peer():
+		case err == nil && x != l.Peer():
 			r.Phase, r.Reason = string(endpoint.PhaseIdentity), "another peer answers there"
 		case errors.As(err, &de):
 			r.Phase, r.Reason = string(de.Phase), clip(de.Err.Error())
 		case err != nil:
 			r.Phase, r.Reason = string(endpoint.PhaseConnect), clip(err.Error())
-		}
-		if err == nil {
-			_ = x.Close()
 		}
 		out.Results = append(out.Results, r)
 	}
