@@ -10,6 +10,7 @@ import (
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/nat"
 	"github.com/juxta-p2p/juxta/protocols/direct"
 	"github.com/juxta-p2p/juxta/protocols/relay"
 )
@@ -37,6 +38,10 @@ type reach struct {
 	state  Reachability
 	public []endpoint.Address // beyond those listened on, and found to work
 	hops   []advertisements.AccessPoint
+
+	mapper   *nat.Mapper        // nil until the router was asked
+	openings []endpoint.Address // that it gives
+	closed   bool
 }
 
 // Reachability tells whether others can dial a peer.
@@ -84,7 +89,7 @@ func (p *Peer) startReach() error {
 	ctx, stop := context.WithCancel(context.Background())
 	var done sync.WaitGroup
 	done.Go(func() { r.run(ctx) })
-	p.undo = append(p.undo, func() error { stop(); done.Wait(); return nil })
+	p.undo = append(p.undo, r.closeMapper, func() error { stop(); done.Wait(); return nil })
 	return nil
 }
 
@@ -119,6 +124,7 @@ func (r *reach) assess(ctx context.Context) {
 	if !ok {
 		return
 	}
+	r.mapPorts()
 	own := r.p.ep.Addresses()
 	var ask []endpoint.Address
 	for _, a := range r.candidates() {
@@ -184,6 +190,12 @@ func (r *reach) candidates() []endpoint.Address {
 			all = append(all, a)
 		}
 	}
+	r.mu.Lock()
+	openings := r.openings
+	r.mu.Unlock()
+	for _, a := range openings {
+		add(a)
+	}
 	if r.observer != nil {
 		for _, a := range r.observer.Candidates() {
 			if a.Protocol == "tcp" && r.p.ep.Serves("tls") {
@@ -228,7 +240,11 @@ func (r *reach) moved() {
 	r.direct.Reconsider()
 	r.mu.Lock()
 	r.state, r.public = ReachUnknown, nil
+	m := r.mapper
 	r.mu.Unlock()
+	if m != nil {
+		m.Refresh()
+	}
 	r.rouse()
 }
 

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"net"
+	nethttp "net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +15,8 @@ import (
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
+	"github.com/juxta-p2p/juxta/core/transport/http"
+	"github.com/juxta-p2p/juxta/core/transport/tcp"
 	"github.com/juxta-p2p/juxta/peergroup"
 	"github.com/juxta-p2p/juxta/protocols/diagnose"
 	"github.com/juxta-p2p/juxta/protocols/discovery"
@@ -67,6 +72,7 @@ func listener(t *testing.T, f func(net.Conn)) string {
 }
 
 func TestWhyNothingIsWrong(t *testing.T) {
+	t.Parallel()
 	b := start(t, onLoopback("bob"))
 	cfg := onLoopback("ann")
 	cfg.Seeds = []string{seeded(b)}
@@ -80,12 +86,14 @@ func TestWhyNothingIsWrong(t *testing.T) {
 }
 
 func TestWhyWrongPort(t *testing.T) {
+	t.Parallel()
 	a, q := start(t, onLoopback("ann")), nobody()
 	knows(a, q, listener(t, func(c net.Conn) { _, _ = c.Write([]byte("SSH-2.0-OpenSSH_9.6\r\n")) }))
 	why(t, a, q, diagnose.WrongPort)
 }
 
 func TestWhyRefused(t *testing.T) {
+	t.Parallel()
 	a, q := start(t, onLoopback("ann")), nobody()
 	knows(a, q, closedPlace(t))
 	r := why(t, a, q, diagnose.Refused)
@@ -116,12 +124,14 @@ func closedPlace(t *testing.T) string {
 }
 
 func TestWhyWrongKey(t *testing.T) {
+	t.Parallel()
 	a, eve, q := start(t, onLoopback("ann")), start(t, onLoopback("eve")), nobody()
 	knows(a, q, seeded(eve))
 	why(t, a, q, diagnose.WrongKey)
 }
 
 func TestWhyExpired(t *testing.T) {
+	t.Parallel()
 	b := start(t, onLoopback("bob"))
 	cfg := onLoopback("ann")
 	cfg.Seeds = []string{seeded(b)}
@@ -154,6 +164,7 @@ func eventually(t *testing.T, what string, cond func() bool) {
 }
 
 func TestWhyExcluded(t *testing.T) {
+	t.Parallel()
 	a := start(t, onLoopback("ann"))
 	cfg := onLoopback("bob")
 	cfg.Admit = func(l endpoint.Link) error {
@@ -173,6 +184,7 @@ func TestWhyExcluded(t *testing.T) {
 }
 
 func TestWhyFullQueue(t *testing.T) {
+	t.Parallel()
 	b := start(t, onLoopback("bob"))
 	cfg := onLoopback("ann")
 	cfg.Seeds = []string{seeded(b)}
@@ -201,11 +213,13 @@ func TestWhyFullQueue(t *testing.T) {
 }
 
 func TestWhyNoRoute(t *testing.T) {
+	t.Parallel()
 	a := start(t, onLoopback("ann"))
 	why(t, a, nobody(), diagnose.NoRoute)
 }
 
 func TestWhyNameUnknown(t *testing.T) {
+	t.Parallel()
 	a := start(t, onLoopback("ann"))
 	r := a.Why(t.Context(), id.Peer{}, "zoe")
 	if r.Cause != diagnose.NameUnknown || !strings.Contains(r.Why, "zoe") {
@@ -214,6 +228,7 @@ func TestWhyNameUnknown(t *testing.T) {
 }
 
 func TestWhyClockOff(t *testing.T) {
+	t.Parallel()
 	cfg := onLoopback("rdv")
 	cfg.Roles.Rendezvous = true
 	rdv := start(t, cfg)
@@ -225,6 +240,45 @@ func TestWhyClockOff(t *testing.T) {
 	q := nobody()
 	knows(a, q, closedPlace(t))
 	if r := why(t, a, q, diagnose.ClockOff); !strings.Contains(r.Why, "50h0m0s ahead") {
+		t.Error(r.Why)
+	}
+}
+
+func TestWhyRelayLeaseLost(t *testing.T) {
+	t.Parallel()
+	cfg := onLoopback("relay")
+	cfg.Roles = peergroup.Roles{Rendezvous: true, Relay: true}
+	relay := start(t, cfg)
+	cfg = onLoopback("ann")
+	cfg.Seeds = []string{seeded(relay)}
+	a := start(t, cfg)
+	leased(t, a.Net())
+	q := nobody()
+	a.Router().Learn(&advertisements.Route{Dest: q, Hops: []advertisements.AccessPoint{{Peer: relay.ID()}}})
+	if r := why(t, a, q, diagnose.LeaseLost); !strings.Contains(r.Why, relay.ID().Short()) {
+		t.Errorf("the relay is not named: %s", r.Why)
+	}
+}
+
+func TestWhyProxyRefuses(t *testing.T) {
+	t.Parallel()
+	proxy := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		nethttp.Error(w, "not for you", nethttp.StatusForbidden)
+	}))
+	defer proxy.Close()
+	through, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := onLoopback("ann")
+	cfg.Listen = nil
+	cfg.Transports = []endpoint.Transport{
+		tcp.New(tcp.Config{Listen: []string{"127.0.0.1:0"}}),
+		http.New(http.Config{ClientOnly: true, Proxy: nethttp.ProxyURL(through)}),
+	}
+	a, q := start(t, cfg), nobody()
+	knows(a, q, "http://127.0.0.1:9")
+	if r := why(t, a, q, diagnose.ProxyRefuses); !strings.Contains(r.Why, "403") {
 		t.Error(r.Why)
 	}
 }

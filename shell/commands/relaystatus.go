@@ -2,7 +2,10 @@ package commands
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
+	"github.com/juxta-p2p/juxta/peergroup"
 	"github.com/juxta-p2p/juxta/shell/interp"
 )
 
@@ -11,7 +14,7 @@ func relaystatusCommand(h *Host) *interp.Command {
 		Name: "relaystatus", Family: familyPeers, Summary: "tells whether others can dial this peer, its relays, and whom it relays",
 		Options: []interp.Option{{Letter: "v", Name: "verbose", Help: "whole peer IDs"}},
 		Details: "A peer that others cannot dial holds leases at one or two relays and is reached through\n" +
-			"them. JSON: first {\"reachability\",\"wanted\",\"next\",\"problem\"}, then one object for each lease:\n" +
+			"them. JSON: first {\"reachability\",\"wanted\",\"next\",\"problem\",\"mapping\"}, then one object for each lease:\n" +
 			"kind (relay or client), name, peer_id, left (seconds), linked, address, queued, delivered, dropped.",
 		Examples: []interp.Example{{Line: "relaystatus", Text: "who passes on messages to this peer"}, {Line: "relaystatus -v", Text: "with whole peer IDs"}},
 		Run: func(_ context.Context, c *interp.Call) error {
@@ -21,7 +24,8 @@ func relaystatusCommand(h *Host) *interp.Command {
 				problem = oneError(st.Err)
 			}
 			c.Detail(interp.Field{Name: "reachability", Value: h.peer.Reachability().String()}, interp.Field{Name: "wanted", Value: st.Wanted},
-				interp.Field{Name: "next", Value: st.Next}, interp.Field{Name: "problem", Value: problem})
+				interp.Field{Name: "next", Value: st.Next}, interp.Field{Name: "problem", Value: problem},
+				interp.Field{Name: "mapping", Value: mapping(h.peer)})
 			row := func(fields ...interp.Field) { c.Emit(interp.Record{Fields: fields, Wide: c.Flag("v")}) }
 			for _, l := range st.Leases {
 				name := l.Name
@@ -42,4 +46,22 @@ func relaystatusCommand(h *Host) *interp.Command {
 			return nil
 		},
 	}
+}
+
+// mapping tells what the router of the network lets in.
+func mapping(p *peergroup.Peer) string {
+	all, status, asked := p.PortMappings()
+	switch {
+	case !asked:
+		return ""
+	case len(all) == 0 && status.Err != nil:
+		return "none: " + oneError(status.Err)
+	case len(all) == 0:
+		return "none"
+	}
+	var text []string
+	for _, m := range all {
+		text = append(text, fmt.Sprintf("%s: %s by %s", m.Port, m.External, m.Via))
+	}
+	return strings.Join(text, ", ")
 }
