@@ -81,8 +81,11 @@ func (r *Route) Clone() *Route {
 	return &c
 }
 
-// Equal reports whether both say the same, in the same order.
+// Equal reports whether both say the same, in the same order, or both are nil.
 func (r *Route) Equal(o *Route) bool {
+	if r == nil || o == nil {
+		return r == o
+	}
 	return r.Dest == o.Dest && slices.Equal(r.Addresses, o.Addresses) && slices.EqualFunc(r.Hops, o.Hops, func(a, b AccessPoint) bool {
 		return a.Peer == b.Peer && slices.Equal(a.Addresses, b.Addresses)
 	})

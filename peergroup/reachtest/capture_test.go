@@ -119,6 +119,7 @@ func overheard(t *testing.T, c config) (read []string, octets int) {
 // TestNothingCanBeRead: peers of the default configuration say nothing in the open.
 // The same peers without keys do, which shows that the ear is open.
 func TestNothingCanBeRead(t *testing.T) {
+	t.Parallel()
 	read, n := overheard(t, config{})
 	if n < 10_000 || len(read) > 0 {
 		t.Errorf("in %d octets these could be read: %q", n, read)

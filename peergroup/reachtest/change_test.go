@@ -4,6 +4,7 @@ package reachtest
 
 import (
 	"fmt"
+	"os"
 	"testing"
 	"time"
 )
@@ -11,10 +12,14 @@ import (
 // TestRouterGetsAnotherAddress: the provider gives a router another public address,
 // and every connection through it is lost, of which nobody is told.
 func TestRouterGetsAnotherAddress(t *testing.T) {
+	t.Parallel()
 	for _, s := range []struct{ name, rules string }{
 		{"port-restricted", portRestricted}, {"symmetric", symmetric},
 	} {
 		t.Run(s.name, func(t *testing.T) {
+			if s.rules == portRestricted && os.Getenv("JUXTA_SLOW") == "" {
+				t.Skip("NOT TESTED: it takes half a minute until a direct link is given up; set JUXTA_SLOW")
+			}
 			p := newPair(t, s.rules)
 			p.ann.must(order{Do: "talk", Peer: p.bob.id, Text: "hello", Wait: 30 * time.Second})
 			if s.rules == portRestricted {

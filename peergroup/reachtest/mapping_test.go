@@ -68,6 +68,7 @@ func (l *lab) part(space, part string) string {
 // TestPortMapping has a machine behind a router that is symmetric and maps ports:
 // others reach it as long as its mapping lives.
 func TestPortMapping(t *testing.T) {
+	t.Parallel()
 	if part := os.Getenv(mapVariable); part != "" {
 		playMapping(t, part)
 		return

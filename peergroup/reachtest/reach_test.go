@@ -31,6 +31,7 @@ type scene struct {
 }
 
 func TestReach(t *testing.T) {
+	t.Parallel()
 	for _, s := range []scene{
 		{name: "port-restricted, port-restricted", a: portRestricted, b: portRestricted, wants: true},
 		{name: "port-restricted, port-restricted, with QUIC", a: portRestricted, b: portRestricted, wants: true, quic: true},
@@ -44,6 +45,7 @@ func TestReach(t *testing.T) {
 			if s.idle && os.Getenv("JUXTA_SLOW") == "" {
 				t.Skip("NOT TESTED: this takes more than a minute; set JUXTA_SLOW")
 			}
+			t.Parallel()
 			s.run(t)
 		})
 	}

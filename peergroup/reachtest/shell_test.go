@@ -19,6 +19,7 @@ import (
 // TestShell has the program itself, behind two routers: one user registers, the
 // other talks to them by name, and is answered.
 func TestShell(t *testing.T) {
+	t.Parallel()
 	l := newLab(t) // which skips the test where there can be none
 	program := filepath.Join(t.TempDir(), "juxta")
 	build, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

@@ -66,18 +66,21 @@ func (p *pair) send(t *testing.T, name string, meanwhile func()) {
 // TestStreamFromRelayToDirect: the stream begins through the relay and goes on over
 // the direct link that comes up meanwhile.
 func TestStreamFromRelayToDirect(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, portRestricted)
 	p.send(t, "relay to direct", func() {})
 }
 
 // TestStreamSurvivesItsRelay: the relay that carries the stream is killed.
 func TestStreamSurvivesItsRelay(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, symmetric)
 	p.send(t, "relay killed, a second one up", func() { p.relay.kill() })
 }
 
 // TestStreamSurvivesANewAddress: the receiver gets another address in mid-stream.
 func TestStreamSurvivesANewAddress(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, portRestricted)
 	p.send(t, "new address of the receiver", func() {
 		p.l.ip("bob", "addr del 10.2.0.2/24 dev eth0")
