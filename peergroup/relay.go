@@ -63,12 +63,16 @@ func (r *reach) want() {
 	if r.client == nil {
 		return
 	}
+	deaf := len(r.p.ep.Addresses()) == 0
 	r.mu.Lock()
+	if deaf {
+		r.state = ReachPrivate
+	}
 	state := r.state
 	r.mu.Unlock()
 	cfg := &r.p.cfg
 	switch {
-	case len(r.p.ep.Addresses()) == 0, state == ReachPrivate:
+	case state == ReachPrivate:
 		r.client.SetWanted(true)
 	case state == ReachUnknown:
 		r.client.SetWanted(len(cfg.Relays) > 0)

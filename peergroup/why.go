@@ -76,7 +76,13 @@ func (p *Peer) Why(ctx context.Context, q id.Peer, name string) *diagnose.Report
 		} else {
 			r.Add(diagnose.Check{Step: diagnose.StepName, Subject: name, Cause: diagnose.NameUnknown, Detail: "nobody who was asked knows a peer of that name"})
 		}
-		p.ask(ctx, r, witnesses, p.id)
+		clocks := &diagnose.Report{Peer: p.id}
+		p.ask(ctx, clocks, witnesses, p.id)
+		for _, c := range clocks.Checks {
+			if c.Step == diagnose.StepClock {
+				r.Add(c)
+			}
+		}
 		r.Conclude(false)
 		return r
 	}
