@@ -124,6 +124,7 @@ func (r *reach) assess(ctx context.Context) {
 	if !ok {
 		return
 	}
+	r.relayFirst()
 	r.mapPorts()
 	own := r.p.ep.Addresses()
 	var ask []endpoint.Address

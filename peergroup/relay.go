@@ -7,6 +7,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/protocols/diagnose"
+	"github.com/juxta-p2p/juxta/protocols/direct"
 	"github.com/juxta-p2p/juxta/protocols/relay"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 )
@@ -78,6 +79,19 @@ func (r *reach) want() {
 		r.client.SetWanted(len(cfg.Relays) > 0)
 	default:
 		r.client.SetWanted(false)
+	}
+}
+
+// relayFirst looks for a relay at once if others see this peer at another address
+// than its own: whether they can dial it there takes seconds to find out.
+func (r *reach) relayFirst() {
+	if r.client == nil || r.p.Reachability() != ReachUnknown {
+		return
+	}
+	for _, k := range r.observer.Kinds() {
+		if k != direct.Open && k != direct.Unknown {
+			r.client.SetWanted(true)
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ const (
 )
 
 // idle is how long the two peers of a scene with idle routers are silent.
-const idle = 40 * time.Second
+const idle = 75 * time.Second
 
 // scene is a network with two peers that want to talk.
 type scene struct {
@@ -87,7 +87,7 @@ func (s scene) run(t *testing.T) {
 	direct := a.must(order{Do: "path", Peer: b.id, Text: "direct", Wait: wait})
 	directAfter := time.Since(began)
 	if s.idle {
-		time.Sleep(75 * time.Second)
+		time.Sleep(idle)
 	}
 	again := a.must(order{Do: "talk", Peer: b.id, Text: "hello again", Wait: 20 * time.Second})
 	back := b.must(order{Do: "talk", Peer: a.id, Text: "hello yourself", Wait: 20 * time.Second})
@@ -110,9 +110,6 @@ func way(path string) string {
 }
 
 func round(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }
-
-// heading is the head of the table that TestReach makes.
-const heading = "| routers of the two | first answer after | over | direct path after | answer later | the other way |\n|---|---|---|---|---|---|"
 
 // report adds a row to the table of results.
 func (s scene) report(t *testing.T, cells ...string) {

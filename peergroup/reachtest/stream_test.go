@@ -22,7 +22,6 @@ type pair struct {
 	l             *lab
 	relay, second *outside
 	ann, bob      *outside
-	relayRules    string
 }
 
 // newPair builds it. Where the rules are symmetric, the relay stays the only way.

@@ -27,9 +27,6 @@ const (
 	// address they send from.
 	retryFrom = 16
 
-	// maxAddresses bounds the addresses advertised for one wildcard listener.
-	maxAddresses = 16
-
 	// maxResolved bounds the addresses of a host name that are tried.
 	maxResolved = 4
 

@@ -23,9 +23,6 @@ const (
 	// cannot push out all others.
 	maxHandshakesPerHost = 8
 
-	// maxAddresses bounds the addresses advertised for one wildcard listener.
-	maxAddresses = 16
-
 	// acceptRetry is the pause after a failed accept, for lack of descriptors.
 	acceptRetry = 100 * time.Millisecond
 
@@ -40,7 +37,7 @@ const (
 
 	// userTimeout bounds how long sent octets may stay unacknowledged by the
 	// other machine, where the system lets us say so.
-	userTimeout = 30 * time.Second
+	userTimeout = 12 * time.Second
 )
 
 // times are the timeouts of a transport beside those of its links. Tests shorten
