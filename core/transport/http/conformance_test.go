@@ -3,6 +3,7 @@ package http
 import (
 	"net"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -18,7 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func conformance(cfg Config) transporttest.Config {
 	cfg.Listen = []string{"127.0.0.1:0"}
 	return transporttest.Config{
-		New:    func(*testing.T) (endpoint.Transport, id.Peer) { return New(cfg), id.NewPeer(id.NetGroup) },
+		New:    func(*testing.T) (endpoint.Transport, id.Peer) { return fast(New(cfg)), id.NewPeer(id.NetGroup) },
 		Nobody: func(t *testing.T) endpoint.Address { return at(closedPort(t)) },
 		Bad: map[endpoint.Address]endpoint.Phase{
 			{Protocol: "http", Host: "127.0.0.1"}:        endpoint.PhaseAddress,
@@ -32,7 +33,7 @@ func conformance(cfg Config) transporttest.Config {
 		Again: func(_ *testing.T, old endpoint.Transport) (endpoint.Transport, id.Peer) {
 			again := cfg
 			again.Listen = []string{old.Addresses()[0].Host}
-			return New(again), id.NewPeer(id.NetGroup)
+			return fast(New(again)), id.NewPeer(id.NetGroup)
 		},
 	}
 }
@@ -60,6 +61,15 @@ func TestConformanceEncrypted(t *testing.T) {
 	}
 	c.Identity = func(p id.Peer) *identity.Identity { return idents[p] }
 	transporttest.Run(t, c)
+}
+
+// TestConformanceOriginal: the same in the open, with polls.
+func TestConformanceOriginal(t *testing.T) { transporttest.Run(t, conformance(Config{Original: true})) }
+
+// fast shortens the times of a transport.
+func fast(tr *Transport) *Transport {
+	tr.times.again, tr.times.gone = 20*time.Millisecond, 300*time.Millisecond
+	return tr
 }
 
 func at(hostport string) endpoint.Address {

@@ -1,6 +1,7 @@
 package http
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -14,20 +15,21 @@ import (
 // side has confirmed it; what came waits to be read.
 type conn struct {
 	local, remote net.Addr
+	onClose       func() // may be nil; set before the connection is used
 
 	mu      sync.Mutex
-	in      []byte // came and not yet read
+	in      buffer // came and not yet read
 	inAt    int64  // place behind in
 	inEnd   bool   // the other side has closed
-	out     []byte // written and not yet confirmed
+	out     buffer // written and not yet confirmed
 	outAt   int64  // place of the first octet of out
 	closing bool   // nothing more is written
 	err     error  // the tunnel is dead
 	changed chan struct{}
+	waiting int // for changed
 
 	readBy, writeBy time.Time
 	heard           time.Time // when the other side was heard last
-	onClose         func()
 }
 
 func newConn(local, remote net.Addr) *conn {
@@ -36,25 +38,30 @@ func newConn(local, remote net.Addr) *conn {
 
 // wake tells everybody who waits that something has changed. c.mu is held.
 func (c *conn) wake() {
-	close(c.changed)
-	c.changed = make(chan struct{})
+	if c.waiting > 0 {
+		c.waiting = 0
+		close(c.changed)
+		c.changed = make(chan struct{})
+	}
 }
 
-// wait waits until something changes or the time is over. c.mu is held, and let go
-// meanwhile.
-func (c *conn) wait(by time.Time) {
+// wait waits until something changes, the time is over, or done. c.mu is held, and
+// let go meanwhile.
+func (c *conn) wait(by time.Time, done <-chan struct{}) {
+	var late <-chan time.Time
+	if !by.IsZero() {
+		timer := time.NewTimer(time.Until(by))
+		defer timer.Stop()
+		late = timer.C
+	}
+	c.waiting++
 	changed := c.changed
 	c.mu.Unlock()
 	defer c.mu.Lock()
-	if by.IsZero() {
-		<-changed
-		return
-	}
-	timer := time.NewTimer(time.Until(by))
-	defer timer.Stop()
 	select {
 	case <-changed:
-	case <-timer.C:
+	case <-late:
+	case <-done:
 	}
 }
 
@@ -68,22 +75,18 @@ func (c *conn) Read(b []byte) (int, error) {
 		switch {
 		case c.closing:
 			return 0, net.ErrClosed
-		case len(c.in) > 0:
-			n := copy(b, c.in)
-			c.in = c.in[n:]
-			if len(c.in) == 0 {
-				c.in = nil
-			}
+		case over(c.readBy):
+			return 0, os.ErrDeadlineExceeded
+		case c.in.size > 0:
+			n := c.in.read(b)
 			c.wake()
 			return n, nil
 		case c.inEnd:
 			return 0, io.EOF
 		case c.err != nil:
 			return 0, c.err
-		case over(c.readBy):
-			return 0, os.ErrDeadlineExceeded
 		}
-		c.wait(c.readBy)
+		c.wait(c.readBy, nil)
 	}
 }
 
@@ -99,20 +102,23 @@ func (c *conn) Write(b []byte) (int, error) {
 			return n, net.ErrClosed
 		case c.err != nil:
 			return n, c.err
+		case c.inEnd && c.in.size == 0:
+			return n, errEnded
+		case c.inEnd: // nobody takes it; but what came is still read
+			return len(b), nil
+		case over(c.writeBy):
+			return n, os.ErrDeadlineExceeded
 		}
-		if room := tunnelWindow - len(c.out); room > 0 && n < len(b) {
+		if room := tunnelWindow - c.out.size; room > 0 && n < len(b) {
 			part := min(room, len(b)-n)
-			c.out = append(c.out, b[n:n+part]...)
+			c.out.write(b[n : n+part])
 			n += part
 			c.wake()
 		}
 		if n == len(b) {
 			return n, nil
 		}
-		if over(c.writeBy) {
-			return n, os.ErrDeadlineExceeded
-		}
-		c.wait(c.writeBy)
+		c.wait(c.writeBy, nil)
 	}
 }
 
@@ -124,16 +130,16 @@ func (c *conn) Close() error {
 		return nil
 	}
 	c.closing = true
+	c.in = buffer{} // nobody reads it any more
 	c.wake()
-	f := c.onClose
 	c.mu.Unlock()
-	if f != nil {
-		f()
+	if c.onClose != nil {
+		c.onClose()
 	}
 	return nil
 }
 
-// fail ends the tunnel for a reason.
+// fail ends the tunnel for a reason; the first one stays.
 func (c *conn) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -176,43 +182,58 @@ var (
 	errGap    = errors.New("octets of the tunnel are missing")
 	errSilent = errors.New("the other side of the tunnel is silent")
 	errGone   = errors.New("the other side does not know the tunnel any more")
+	errEnded  = errors.New("the other side has closed the tunnel")
+	errBroken = errors.New("the other side gave the tunnel up")
 )
 
 // took takes octets that came for a place in the stream. Those that are here
-// already are passed over; it waits for room until the time is over, and reports
-// up to which place all is here.
-func (c *conn) took(at int64, b []byte, end bool, by time.Time) (int64, error) {
+// already are passed over. It waits for room until the time is over, and returns
+// up to which place all is here. Several may bring the same octets at once.
+func (c *conn) took(at int64, b []byte, by time.Time) (int64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.heard = time.Now()
 	if at > c.inAt {
 		return c.inAt, errGap
 	}
-	skip := min(c.inAt-at, int64(len(b)))
-	b = b[skip:]
-	for len(b) > 0 {
+	for end := at + int64(len(b)); c.inAt < end; {
+		rest := b[c.inAt-at:]
 		if c.err != nil || c.closing { // nobody reads any more
-			c.inAt += int64(len(b))
+			c.inAt = end
 			break
 		}
-		if room := tunnelWindow - len(c.in); room > 0 {
-			part := min(room, len(b))
-			c.in = append(c.in, b[:part]...)
+		if room := tunnelWindow - c.in.size; room > 0 {
+			part := min(room, len(rest))
+			c.in.write(rest[:part])
 			c.inAt += int64(part)
-			b = b[part:]
 			c.wake()
 			continue
 		}
 		if over(by) {
-			return c.inAt, nil
+			break
 		}
-		c.wait(by)
-	}
-	if end && len(b) == 0 && !c.inEnd {
-		c.inEnd = true
-		c.wake()
+		c.wait(by, nil)
 	}
 	return c.inAt, nil
+}
+
+// ends is told that the other side has closed, having written up to a place.
+func (c *conn) ends(at int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at == c.inAt && !c.inEnd {
+		c.inEnd = true
+		c.outAt += int64(c.out.size) // nobody takes it
+		c.out = buffer{}
+		c.wake()
+	}
+}
+
+// place is up to where all came.
+func (c *conn) place() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.inAt
 }
 
 // confirmed is told that the other side has all up to a place.
@@ -224,49 +245,59 @@ func (c *conn) confirmed(at int64) error {
 	if n < 0 {
 		return nil // an old one
 	}
-	if n > int64(len(c.out)) {
+	if n > int64(c.out.size) {
 		return errGap
 	}
 	if n > 0 {
-		c.out = c.out[n:]
-		if len(c.out) == 0 {
-			c.out = nil
-		}
+		c.out.drop(int(n))
 		c.outAt = at
 		c.wake()
 	}
 	return nil
 }
 
-// next returns octets to send from the first that is not confirmed, and their
-// place. It waits for some until the time is over or the tunnel is dead. end tells
-// that these are the last.
-func (c *conn) next(by time.Time, buf []byte) (at int64, b []byte, end bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for {
-		if len(c.out) > 0 || c.closing || c.err != nil || over(by) {
-			n := min(len(c.out), tunnelChunk)
-			return c.outAt, append(buf[:0], c.out[:n]...), c.closing && n == len(c.out)
-		}
-		c.wait(by)
-	}
+// part is octets to send.
+type part struct {
+	at   int64 // place of the first one
+	body net.Buffers
+	size int
+	end  bool // these are the last
 }
 
-// drained waits until all that was written is confirmed, or the time is over.
+// next returns at most n octets to send, from the first that is not confirmed. It
+// waits for some until the time is over, ctx ends, or the tunnel is dead.
+func (c *conn) next(ctx context.Context, by time.Time, n int) part {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.out.size == 0 && !c.closing && c.err == nil && !over(by) && ctx.Err() == nil {
+		c.wait(by, ctx.Done())
+	}
+	n = min(n, c.out.size)
+	return part{c.outAt, c.out.peek(n), n, c.closing && n == c.out.size}
+}
+
+// drained waits until all that was written is confirmed and the other side has
+// closed, too, or the time is over.
 func (c *conn) drained(by time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.out) > 0 && c.err == nil && !over(by) {
-		c.wait(by)
+	for (c.out.size > 0 || !c.inEnd) && c.err == nil && !over(by) {
+		c.wait(by, nil)
 	}
 }
 
-// state tells whether the tunnel is dead, and since when it is silent.
-func (c *conn) state() (err error, silent time.Duration) {
+// dead returns why the tunnel is dead, or nil.
+func (c *conn) dead() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.err, time.Since(c.heard)
+	return c.err
+}
+
+// silent is the time since the other side was heard.
+func (c *conn) silent() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Since(c.heard)
 }
 
 var _ net.Conn = (*conn)(nil)

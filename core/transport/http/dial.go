@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	nethttp "net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
@@ -15,28 +16,40 @@ import (
 	"github.com/juxta-p2p/juxta/core/id"
 )
 
+// userAgent is what requests go by.
+const userAgent = "Juxta"
+
 // ProxyError tells that the proxy between does not let a request through.
 type ProxyError struct {
-	Proxy  string // its URL, without password
-	Status int    // of its answer
+	Proxy  string // host and port
+	Status int    // of its answer; 0 if there was none
+	Err    error  // why there was no answer
 }
 
 // Error implements error.
 func (e *ProxyError) Error() string {
-	return fmt.Sprintf("the proxy %s refuses: %d %s", e.Proxy, e.Status, nethttp.StatusText(e.Status))
+	if e.Err != nil {
+		return fmt.Sprintf("the proxy %s cannot be reached: %v", e.Proxy, e.Err)
+	}
+	return fmt.Sprintf("the proxy %s refused: %d %s", e.Proxy, e.Status, nethttp.StatusText(e.Status))
 }
 
-// ProxyStatus returns the status of the proxy's answer.
+// Unwrap returns why there was no answer.
+func (e *ProxyError) Unwrap() error { return e.Err }
+
+// ProxyStatus returns the status of the proxy's answer, 0 if there was none.
 func (e *ProxyError) ProxyStatus() int { return e.Status }
 
 // Causes of a *endpoint.DialError.
 var (
 	errHost = errors.New("the host is missing")
+	errName = errors.New("the host is not a name or IP address")
 	errPort = errors.New("the port is not a number from 1 to 65535")
 	errPing = errors.New("the server does not answer a ping of JXTA")
 )
 
-// Dial implements [endpoint.Transport].
+// Dial implements [endpoint.Transport]. A server that offers tunnels gets one; any
+// other is spoken to as an original peer, which proves nothing.
 func (t *Transport) Dial(ctx context.Context, addr endpoint.Address) (endpoint.Link, error) {
 	fail := func(p endpoint.Phase, err error) (endpoint.Link, error) {
 		return nil, &endpoint.DialError{Addr: addr, Phase: p, Err: err}
@@ -44,15 +57,8 @@ func (t *Transport) Dial(ctx context.Context, addr endpoint.Address) (endpoint.L
 	if t.ctx.Err() != nil {
 		return fail(endpoint.PhaseConnect, endpoint.ErrClosed)
 	}
-	if addr.Protocol != Protocol {
-		return fail(endpoint.PhaseAddress, endpoint.ErrNoTransport)
-	}
-	if host, port, err := addr.HostPort(); err != nil {
+	if err := check(addr); err != nil {
 		return fail(endpoint.PhaseAddress, err)
-	} else if host == "" {
-		return fail(endpoint.PhaseAddress, errHost)
-	} else if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return fail(endpoint.PhaseAddress, errPort)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -66,12 +72,17 @@ func (t *Transport) Dial(ctx context.Context, addr endpoint.Address) (endpoint.L
 		}
 		return fail(phaseOf(err), plain(err))
 	}
-	if p.tunnels && !t.cfg.Original && addr.Service == "" {
+	if p.tunnels && !t.cfg.Original {
 		s, err := t.tunnel(addr, p.local, p.remote)
 		if err != nil {
 			return fail(endpoint.PhaseConnect, err)
 		}
-		return t.set.Dialled(ctx, s, addr)
+		l, err := t.set.Dialled(ctx, s, addr)
+		var refused *ProxyError
+		if err != nil && errors.As(s.dead(), &refused) {
+			return fail(endpoint.PhaseConnect, refused)
+		}
+		return l, err
 	}
 	if err := t.admitted(p.peer); err != nil {
 		t.stats.unproven.Add(1)
@@ -88,36 +99,78 @@ func (t *Transport) Dial(ctx context.Context, addr endpoint.Address) (endpoint.L
 	return l, nil
 }
 
+// check tells whether an address can be dialled. The host becomes part of a URL,
+// where other characters would mean something.
+func check(addr endpoint.Address) error {
+	if addr.Protocol != Protocol {
+		return endpoint.ErrNoTransport
+	}
+	host, port, err := addr.HostPort()
+	if err != nil {
+		return err
+	}
+	if host == "" {
+		return errHost
+	}
+	for _, c := range []byte(host) {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._:", c) >= 0) {
+			return errName
+		}
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return errPort
+	}
+	return nil
+}
+
 // pinged is what a ping tells.
 type pinged struct {
 	peer          id.Peer
-	tunnels       bool // the server offers them
-	local, remote net.Addr
+	tunnels       bool     // the server offers them
+	local, remote net.Addr // of the connection; the remote one as dialled if there is a proxy
 }
+
+// named is the network address of a server behind a proxy.
+type named string
+
+func (n named) Network() string { return "tcp" }
+func (n named) String() string  { return string(n) }
 
 // ping asks a server who it is.
 func (t *Transport) ping(ctx context.Context, addr endpoint.Address) (p pinged, err error) {
+	p.local, p.remote = &net.TCPAddr{}, named(addr.Host)
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
+		p.local, p.remote = i.Conn.LocalAddr(), i.Conn.RemoteAddr()
+	}})
 	req, err := nethttp.NewRequestWithContext(ctx, nethttp.MethodGet, "http://"+addr.Host+"/", nil)
 	if err != nil {
 		return p, err
 	}
+	req.Header.Set("User-Agent", userAgent)
+	req.Header.Set("Cache-Control", "no-cache")
 	proxy, err := t.cfg.Proxy(req)
 	if err != nil {
 		return p, err
 	}
-	p.local, p.remote = &net.TCPAddr{}, &net.TCPAddr{}
 	resp, err := t.client.Do(req)
+	if proxy != nil {
+		p.remote = named(addr.Host)
+		if err != nil {
+			return p, &ProxyError{Proxy: proxy.Host, Err: plain(err)}
+		}
+		if fromProxy(resp.StatusCode) {
+			_ = resp.Body.Close()
+			return p, &ProxyError{Proxy: proxy.Host, Status: resp.StatusCode}
+		}
+	}
 	if err != nil {
 		return p, err
 	}
 	defer discard(resp)
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxPing))
 	if resp.StatusCode != nethttp.StatusOK {
-		if proxy != nil && fromProxy(resp.StatusCode) {
-			return p, &ProxyError{Proxy: proxy.Redacted(), Status: resp.StatusCode}
-		}
 		return p, fmt.Errorf("%w: %s", errPing, resp.Status)
 	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxPing))
 	if err != nil {
 		return p, err
 	}
@@ -145,11 +198,11 @@ func phaseOf(err error) endpoint.Phase {
 	var op *net.OpError
 	var proxy *ProxyError
 	switch {
+	case errors.As(err, &proxy):
+		return endpoint.PhaseConnect
 	case errors.As(err, &dns):
 		return endpoint.PhaseResolve
-	case errors.As(err, &op), errors.As(err, &proxy):
-		return endpoint.PhaseConnect
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.As(err, &op) && op.Op == "dial", errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return endpoint.PhaseConnect
 	}
 	return endpoint.PhaseHandshake
@@ -157,6 +210,10 @@ func phaseOf(err error) endpoint.Phase {
 
 // plain strips what repeats the address from an error of package net/http.
 func plain(err error) error {
+	var proxy *ProxyError
+	if errors.As(err, &proxy) {
+		return proxy
+	}
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
@@ -166,4 +223,13 @@ func plain(err error) error {
 		return dns
 	}
 	return reason(err)
+}
+
+// reason strips what repeats the address from an error of package net.
+func reason(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
 }

@@ -13,11 +13,11 @@ package http
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"net"
 	nethttp "net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -54,8 +54,14 @@ type Config struct {
 	// (HTTP_PROXY, NO_PROXY).
 	Proxy func(*nethttp.Request) (*url.URL, error)
 
-	// MaxMessage bounds a message in octets. Zero means message.MaxSize.
+	// MaxMessage bounds a message in octets. Zero means message.MaxSize; more than
+	// that cannot be polled for.
 	MaxMessage int
+
+	// MaxPerHost bounds the tunnels accepted from one IP address, and with it, as
+	// half and twice of it, its polling clients and its connections; except from this
+	// machine. Zero means 32. Servers behind a proxy of their own need more.
+	MaxPerHost int
 
 	// Original speaks to Juxta peers as to original ones: in the open.
 	Original bool
@@ -65,7 +71,7 @@ type Config struct {
 type Transport struct {
 	cfg       Config
 	host      endpoint.Host
-	ctx       context.Context
+	ctx       context.Context // of requests
 	cancel    context.CancelCauseFunc
 	wg        sync.WaitGroup
 	set       *stream.Set // links in tunnels
@@ -73,15 +79,20 @@ type Transport struct {
 	server    *nethttp.Server
 	listeners []net.Listener
 	stats     counters
+	times     times
 	trusted   func(ip string) bool // exempt from the limits per IP address
 
 	mu       sync.Mutex
-	closed   bool
+	closed   bool // no new links
+	shut     bool // no new requests
 	sessions map[string]*session
 	polled   map[pollKey]*polled // links of original peers that poll
+	news     chan struct{}       // closed and replaced when there is one more
 	posting  map[*posting]struct{}
+	sides    map[*side]struct{} // dialled ends of tunnels
 	refused  map[pollKey]time.Time
 	conns    map[string]int // connections, by IP address
+	allConns int
 }
 
 // New makes a transport; the endpoint starts it.
@@ -91,19 +102,23 @@ func New(cfg Config) *Transport {
 	if cfg.MaxMessage <= 0 {
 		cfg.MaxMessage = defaultMaxMessage
 	}
+	if cfg.MaxPerHost <= 0 {
+		cfg.MaxPerHost = defaultMaxPerHost
+	}
 	if cfg.Proxy == nil {
 		cfg.Proxy = nethttp.ProxyFromEnvironment
 	}
 	t := &Transport{
-		cfg: cfg, trusted: isLoopback, sessions: map[string]*session{}, polled: map[pollKey]*polled{},
-		posting: map[*posting]struct{}{}, refused: map[pollKey]time.Time{}, conns: map[string]int{},
+		cfg: cfg, times: defaultTimes, trusted: isLoopback, sessions: map[string]*session{}, polled: map[pollKey]*polled{},
+		news: make(chan struct{}), posting: map[*posting]struct{}{}, sides: map[*side]struct{}{}, refused: map[pollKey]time.Time{}, conns: map[string]int{},
 	}
 	t.ctx, t.cancel = context.WithCancelCause(context.Background())
 	t.set = stream.New(stream.Config{Protocol: Protocol, Local: t.local, MaxMessage: cfg.MaxMessage})
+	dialer := &net.Dialer{Timeout: requestTimeout, KeepAliveConfig: keepAlive}
 	t.client = &nethttp.Client{
 		Transport: &nethttp.Transport{
-			Proxy: cfg.Proxy, MaxIdleConnsPerHost: 4, MaxIdleConns: 64, IdleConnTimeout: idleConnections, DisableCompression: true,
-			DialContext: (&net.Dialer{Timeout: requestTimeout}).DialContext, MaxResponseHeaderBytes: maxHead,
+			Proxy: cfg.Proxy, DialContext: dialer.DialContext, MaxIdleConnsPerHost: maxIdle, IdleConnTimeout: idleConnections,
+			DisableCompression: true, MaxResponseHeaderBytes: maxHead,
 		},
 		CheckRedirect: func(*nethttp.Request, []*nethttp.Request) error { return nethttp.ErrUseLastResponse },
 	}
@@ -112,12 +127,13 @@ func New(cfg Config) *Transport {
 
 // Stats counts what a transport did since it was made.
 type Stats struct {
-	Links   int    // open at present
-	Tunnels uint64 // accepted from Juxta peers
-	Polls   uint64 // taken from original peers
-	Posts   uint64 // messages that they posted
+	Links     int    // open at present
+	Encrypted int    // of these
+	Tunnels   uint64 // accepted from Juxta peers
+	Polls     uint64 // links accepted from original peers, which poll
+	Posts     uint64 // messages that they posted
 
-	RefusedRequests uint64 // requests turned away because of a limit or a rule
+	RefusedRequests uint64 // requests and connections turned away because of a limit or a rule
 	BadRequests     uint64 // requests that could not be read
 	FailedRequests  uint64 // own requests that had to be repeated or given up
 	BadFrame        uint64 // links closed because framing was lost or a message malformed
@@ -135,9 +151,9 @@ func (t *Transport) Stats() Stats {
 	links := s.Links + len(t.polled) + len(t.posting)
 	t.mu.Unlock()
 	return Stats{
-		Links: links, Tunnels: c.tunnels.Load(), Polls: c.polls.Load(), Posts: c.posts.Load(),
+		Links: links, Encrypted: s.Encrypted, Tunnels: c.tunnels.Load(), Polls: c.polls.Load(), Posts: c.posts.Load(),
 		RefusedRequests: c.refused.Load(), BadRequests: c.bad.Load(), FailedRequests: c.failed.Load(),
-		BadFrame: c.badFrame.Load() + s.BadFrame, BadWelcome: s.BadWelcome, Unproven: c.unproven.Load() + s.Unproven + s.OtherKey,
+		BadFrame: c.badFrame.Load() + s.BadFrame, BadWelcome: s.BadWelcome + s.BadTLS, Unproven: c.unproven.Load() + s.Unproven + s.OtherKey,
 		LostOnClose: c.lost.Load() + s.LostOnClose,
 	}
 }
@@ -158,11 +174,12 @@ func (t *Transport) Start(h endpoint.Host) error {
 		places = []string{":" + strconv.Itoa(DefaultPort)}
 	}
 	t.server = &nethttp.Server{
-		Handler: nethttp.HandlerFunc(t.serve), ReadHeaderTimeout: headTimeout, MaxHeaderBytes: maxHead, IdleTimeout: idleConnections,
-		ConnState: t.connState, ErrorLog: nil, BaseContext: func(net.Listener) context.Context { return t.ctx },
+		Handler: nethttp.HandlerFunc(t.serve), ReadHeaderTimeout: t.times.head, MaxHeaderBytes: maxHead - headSlack,
+		IdleTimeout: idleConnections, ConnState: t.connState, ErrorLog: slog.NewLogLogger(h.Logger.Handler(), slog.LevelDebug),
 	}
+	listen := net.ListenConfig{KeepAliveConfig: keepAlive}
 	for _, at := range places {
-		ln, err := net.Listen("tcp", at)
+		ln, err := listen.Listen(t.ctx, "tcp", at)
 		if err != nil {
 			return fmt.Errorf("http: cannot listen on %s: %w", at, reason(err))
 		}
@@ -178,123 +195,68 @@ func (t *Transport) Start(h endpoint.Host) error {
 func (t *Transport) Close() error {
 	t.mu.Lock()
 	t.closed = true
-	polled, posting := make([]*polled, 0, len(t.polled)), make([]*posting, 0, len(t.posting))
+	var links []interface{ Close() error }
 	for _, l := range t.polled {
-		polled = append(polled, l)
+		links = append(links, l)
 	}
 	for l := range t.posting {
-		posting = append(posting, l)
+		links = append(links, l)
 	}
+	accepted, dialled := slices.Collect(maps.Values(t.sessions)), slices.Collect(maps.Keys(t.sides))
 	t.mu.Unlock()
-	for _, l := range posting {
-		l.drain()
+	var all sync.WaitGroup
+	all.Go(t.set.Close)
+	for _, l := range links {
+		all.Go(func() { _ = l.Close() })
 	}
-	for _, l := range polled {
-		l.drain()
-	}
-	t.set.Close()
-	sessions := t.finish()
-	t.cancel(endpoint.ErrClosed)
-	for _, s := range sessions {
+	all.Wait()
+	by := time.Now().Add(drainFor)
+	for _, s := range accepted { // the other sides hear of the end
+		s.drained(by)
 		s.fail(net.ErrClosed)
 	}
+	for _, s := range dialled {
+		s.finished(by)
+	}
+	t.cancel(endpoint.ErrClosed)
+	t.mu.Lock()
+	t.shut = true
+	t.mu.Unlock()
 	var err error
 	if t.server != nil {
 		err = t.server.Close()
 	}
-	for _, ln := range t.listeners {
+	for _, ln := range t.listeners { // of which the server may not know yet
 		_ = ln.Close()
-	}
-	for _, l := range posting {
-		l.fail(endpoint.ErrLinkClosed)
-	}
-	for _, l := range polled {
-		l.fail(endpoint.ErrLinkClosed)
 	}
 	t.wg.Wait()
 	t.client.CloseIdleConnections()
-	t.awaitConnections()
 	return err
 }
 
-// awaitConnections waits for the goroutines of the server's connections, which
-// net/http lets linger for half a second after an answer that was broken off.
-func (t *Transport) awaitConnections() {
-	for by := time.Now().Add(lingerFor); time.Now().Before(by); {
-		t.mu.Lock()
-		n := len(t.conns)
-		t.mu.Unlock()
-		if n == 0 {
-			return
-		}
-		time.Sleep(lingerStep)
-	}
-}
-
-// finish gives tunnels a moment to tell the other side of their end.
-func (t *Transport) finish() []*session {
-	t.mu.Lock()
-	all := make([]*session, 0, len(t.sessions))
-	for _, s := range t.sessions {
-		all = append(all, s)
-	}
-	t.mu.Unlock()
-	by := time.Now().Add(lingerFor / 8)
-	for _, s := range all {
-		s.drained(by)
-		s.ended(by)
-	}
-	return all
-}
-
-// work runs f, for which Close waits. It reports false if the transport is closed.
-func (t *Transport) work(f func()) bool {
+// enter has Close wait for a request. It reports false if it is too late.
+func (t *Transport) enter() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
+	if t.shut {
 		return false
 	}
-	t.wg.Go(f)
+	t.wg.Add(1)
 	return true
 }
 
-// Addresses implements [endpoint.Transport].
-func (t *Transport) Addresses() []endpoint.Address {
-	if len(t.cfg.Public) > 0 {
-		return slices.Clone(t.cfg.Public)
-	}
-	var all []endpoint.Address
-	for _, ln := range t.listeners {
-		at, err := netip.ParseAddrPort(ln.Addr().String())
-		if err != nil {
-			continue
-		}
-		for _, ip := range endpoint.ReachableIPs(at.Addr()) {
-			all = append(all, endpoint.Address{Protocol: Protocol, Host: netip.AddrPortFrom(ip, at.Port()).String()})
-		}
-	}
-	return all
-}
-
-// local is the address to go by on a tunnel: an own one, or one that says that
-// nobody can dial this peer.
-func (t *Transport) local(net.Conn) endpoint.Address {
-	if all := t.Addresses(); len(all) > 0 {
-		return all[0]
-	}
-	return nowhere
-}
-
-// nowhere is the address of those who cannot be dialled.
-var nowhere = endpoint.Address{Protocol: Protocol, Host: "0.0.0.0:0"}
+var (
+	errInsecure = fmt.Errorf("%w: only encrypted links are wanted here", endpoint.ErrUnproven)
+	errClaimed  = fmt.Errorf("%w: the ID is made of a key", endpoint.ErrUnproven)
+)
 
 // admitted applies the rules of the host on who may go unproven.
 func (t *Transport) admitted(p id.Peer) error {
 	switch {
 	case t.host.RequireSecure:
-		return fmt.Errorf("%w: only encrypted links are wanted here", endpoint.ErrUnproven)
-	case p.Provable() && t.host.Identity != nil && t.host.Identity.Peer() == t.host.Peer && !t.host.AllowClaimed:
-		return fmt.Errorf("%w: the ID is made of a key", endpoint.ErrUnproven)
+		return errInsecure
+	case p.Provable() && t.set.Secures() && !t.host.AllowClaimed:
+		return errClaimed
 	}
 	return nil
 }
@@ -305,86 +267,4 @@ func (t *Transport) offend(ip, limit string) {
 	}
 }
 
-// bounded is a listener that turns away connections beyond the limits.
-type bounded struct {
-	net.Listener
-	t *Transport
-}
-
-// Accept implements [net.Listener].
-func (b *bounded) Accept() (net.Conn, error) {
-	for {
-		c, err := b.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		ip := originOf(c.RemoteAddr().String())
-		t := b.t
-		t.mu.Lock()
-		all := 0
-		for _, n := range t.conns {
-			all += n
-		}
-		ok := all < 4*maxAll && (t.trusted(ip) || t.conns[ip] < 2*maxPerHost)
-		if ok {
-			t.conns[ip]++
-		}
-		t.mu.Unlock()
-		if ok {
-			return c, nil
-		}
-		t.stats.refused.Add(1)
-		t.offend(ip, "connections")
-		_ = c.Close()
-	}
-}
-
-// connState counts connections off.
-func (t *Transport) connState(c net.Conn, s nethttp.ConnState) {
-	if s != nethttp.StateClosed && s != nethttp.StateHijacked {
-		return
-	}
-	ip := originOf(c.RemoteAddr().String())
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.conns[ip]--; t.conns[ip] <= 0 {
-		delete(t.conns, ip)
-	}
-}
-
-// originOf is the IP address in "ip:port".
-func originOf(at string) string {
-	if a, err := netip.ParseAddrPort(at); err == nil {
-		return a.Addr().Unmap().WithZone("").String()
-	}
-	return at
-}
-
-func addrOf(at string) net.Addr {
-	if a, err := netip.ParseAddrPort(at); err == nil {
-		return net.TCPAddrFromAddrPort(a)
-	}
-	return &net.TCPAddr{}
-}
-
-// localOf is the address at which a request came in.
-func (t *Transport) localOf(r *nethttp.Request) net.Addr {
-	if a, ok := r.Context().Value(nethttp.LocalAddrContextKey).(net.Addr); ok {
-		return a
-	}
-	return &net.TCPAddr{}
-}
-
-func isLoopback(ip string) bool {
-	a, err := netip.ParseAddr(ip)
-	return err == nil && a.IsLoopback()
-}
-
-// reason strips what repeats the address from an error of package net.
-func reason(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return op.Err
-	}
-	return err
-}
+var _ endpoint.Transport = (*Transport)(nil)

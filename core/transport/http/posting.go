@@ -3,6 +3,8 @@ package http
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -23,17 +25,21 @@ type posting struct {
 	addr   endpoint.Address
 	peer   id.Peer
 	ip     string
+	name   string
 	q      *queue
 	ctx    context.Context
 	cancel context.CancelFunc
 	once   sync.Once
-	loops  sync.WaitGroup
 }
 
 // post makes a link to a server that was pinged.
 func (t *Transport) post(addr endpoint.Address, p pinged) (*posting, error) {
-	host, _, _ := addr.HostPort()
-	l := &posting{t: t, addr: addr, peer: p.peer, ip: host, q: newQueue(t.cfg.MaxMessage)}
+	var name [8]byte
+	_, _ = rand.Read(name[:]) // it never fails
+	l := &posting{
+		t: t, addr: addr, peer: p.peer, ip: originOf(p.remote.String()), name: hex.EncodeToString(name[:]),
+		q: newQueue(t.cfg.MaxMessage),
+	}
 	l.ctx, l.cancel = context.WithCancel(t.ctx)
 	t.mu.Lock()
 	if t.closed {
@@ -42,34 +48,47 @@ func (t *Transport) post(addr endpoint.Address, p pinged) (*posting, error) {
 		return nil, endpoint.ErrClosed
 	}
 	t.posting[l] = struct{}{}
-	t.wg.Add(1)
+	t.wg.Add(1) // until Closed was called
 	t.mu.Unlock()
 	if err := t.host.Opened(l); err != nil {
-		l.cancel()
-		t.mu.Lock()
-		delete(t.posting, l)
-		t.mu.Unlock()
-		t.wg.Done()
+		l.fail(err)
+		l.forget()
 		return nil, err
 	}
-	l.loops.Add(2)
-	go func() { defer l.loops.Done(); l.send() }()
-	go func() { defer l.loops.Done(); l.receive() }()
 	go func() { // waited for through t.wg
-		defer t.wg.Done()
-		l.loops.Wait()
-		t.mu.Lock()
-		delete(t.posting, l)
-		t.mu.Unlock()
+		var both sync.WaitGroup
+		both.Go(l.send)
+		both.Go(l.receive)
+		both.Wait()
 		t.host.Closed(l)
+		l.forget()
 	}()
 	return l, nil
 }
 
-// send posts what is queued.
+func (l *posting) forget() {
+	l.t.mu.Lock()
+	delete(l.t.posting, l)
+	l.t.mu.Unlock()
+	l.t.wg.Done()
+}
+
+// request makes a request of the link.
+func (l *posting) request(ctx context.Context, method, tail string, body io.Reader) (*nethttp.Request, error) {
+	req, err := nethttp.NewRequestWithContext(ctx, method, "http://"+l.addr.Host+"/"+tail, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("User-Agent", userAgent)
+	req.Header.Set(linkName, l.name)
+	return req, nil
+}
+
+// send posts what is queued. As in JXSE, a message is posted again if no answer came,
+// so that it may come twice; but not if the server did not want it.
 func (l *posting) send() {
 	for {
-		body, err := l.q.first(l.ctx)
+		body, err := l.q.first(l.ctx, time.Time{})
 		if err != nil {
 			return
 		}
@@ -78,7 +97,8 @@ func (l *posting) send() {
 				break
 			}
 			l.t.stats.failed.Add(1)
-			if try >= attempts || l.ctx.Err() != nil || !rest(l.ctx, retryFirst) {
+			var status *statusError
+			if errors.As(err, &status) || try >= attempts || !rest(l.ctx, retryFirst) {
 				l.fail(fmt.Errorf("a message could not be posted: %w", plain(err)))
 				return
 			}
@@ -90,7 +110,7 @@ func (l *posting) send() {
 func (l *posting) postOne(body []byte) error {
 	ctx, cancel := context.WithTimeout(l.ctx, requestTimeout)
 	defer cancel()
-	req, err := nethttp.NewRequestWithContext(ctx, nethttp.MethodPost, "http://"+l.addr.Host+"/", bytes.NewReader(body))
+	req, err := l.request(ctx, nethttp.MethodPost, "", bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -101,7 +121,7 @@ func (l *posting) postOne(body []byte) error {
 	}
 	defer discard(resp)
 	if resp.StatusCode != nethttp.StatusOK {
-		return fmt.Errorf("the server answers %s", resp.Status)
+		return &statusError{resp.StatusCode, resp.Status}
 	}
 	return nil
 }
@@ -112,13 +132,18 @@ func (l *posting) receive() {
 		began := time.Now()
 		n, err := l.pollOnce()
 		switch {
+		case l.ctx.Err() != nil:
+			return
 		case errors.Is(err, errGone):
 			l.fail(fmt.Errorf("%w: the other side has closed it", endpoint.ErrLinkClosed))
 			return
-		case errors.Is(err, message.ErrFormat):
+		case errors.Is(err, message.ErrFormat), errors.Is(err, errUnwanted):
 			l.t.stats.badFrame.Add(1)
 			l.fail(err)
 			return
+		case err != nil && time.Since(began) > l.t.times.again && !errors.Is(err, context.DeadlineExceeded):
+			l.t.stats.failed.Add(1) // somebody between does not let polls wait for so long
+			failures = 0
 		case err != nil:
 			l.t.stats.failed.Add(1)
 			if failures++; failures >= attempts {
@@ -128,21 +153,27 @@ func (l *posting) receive() {
 		default:
 			failures = 0
 		}
-		if n == 0 && !rest(l.ctx, pollAgain-time.Since(began)) {
+		if n == 0 && !rest(l.ctx, l.t.times.again-time.Since(began)) {
 			return
 		}
 	}
 }
 
+var errUnwanted = errors.New("what came was no message")
+
 // pollOnce makes one poll, and returns how many messages came.
 func (l *posting) pollOnce() (n int, err error) {
 	ctx, cancel := context.WithTimeout(l.ctx, maxPollWait+requestTimeout)
 	defer cancel()
-	most := maxPollWait.Milliseconds()
-	url := fmt.Sprintf("http://%s/%s?%d,%d,%s", l.addr.Host, l.t.host.Peer.Unique(), most, most, l.addr)
-	req, err := nethttp.NewRequestWithContext(ctx, nethttp.MethodGet, url, nil)
+	req, err := l.request(ctx, nethttp.MethodGet, l.t.host.Peer.Unique(), nil)
 	if err != nil {
 		return 0, err
+	}
+	most := maxPollWait.Milliseconds()
+	req.URL.RawQuery = fmt.Sprintf("%d,%d,%s", most, most, l.addr)
+	req.Header.Set("Cache-Control", "no-cache")
+	if own := l.t.Addresses(); len(own) > 0 {
+		req.Header.Set(clientName, own[0].String())
 	}
 	resp, err := l.t.client.Do(req)
 	if err != nil {
@@ -153,29 +184,26 @@ func (l *posting) pollOnce() (n int, err error) {
 	case nethttp.StatusOK:
 	case nethttp.StatusNoContent:
 		return 0, nil
-	case nethttp.StatusGone:
+	case nethttp.StatusGone, nethttp.StatusForbidden:
 		return 0, errGone
 	default:
-		return 0, fmt.Errorf("the server answers %s", resp.Status)
+		return 0, &statusError{resp.StatusCode, resp.Status}
 	}
 	r := message.NewReader(resp.Body)
-	for {
+	for ; ; n++ {
 		body, err := r.Next()
 		switch {
 		case errors.Is(err, io.EOF):
 			return n, nil
 		case err != nil:
 			return n, err
-		}
-		if len(body) > l.t.cfg.MaxMessage {
-			return n, fmt.Errorf("%w: longer than the limit", message.ErrFormat)
-		}
-		n++
-		if l.ctx.Err() != nil {
+		case len(body) > l.t.cfg.MaxMessage:
+			return n, fmt.Errorf("%w: %d octets, the limit is %d", errUnwanted, len(body), l.t.cfg.MaxMessage)
+		case l.ctx.Err() != nil:
 			return n, l.ctx.Err()
 		}
 		if err := l.t.host.Receive(l, body); err != nil {
-			return n, errors.Join(message.ErrFormat, err)
+			return n, fmt.Errorf("%w: %w", errUnwanted, err)
 		}
 	}
 }
@@ -183,16 +211,9 @@ func (l *posting) pollOnce() (n int, err error) {
 // fail closes the link for a reason.
 func (l *posting) fail(err error) {
 	l.once.Do(func() {
-		lost, _ := l.q.end(err)
-		l.t.stats.lost.Add(uint64(lost))
+		l.t.stats.lost.Add(uint64(l.q.end(err)))
 		l.cancel()
 	})
-}
-
-func (l *posting) drain() {
-	ctx, cancel := context.WithTimeout(l.ctx, lingerFor/10)
-	defer cancel()
-	l.q.empty(ctx)
 }
 
 func (l *posting) Peer() id.Peer            { return l.peer }
@@ -207,7 +228,7 @@ func (l *posting) Send(ctx context.Context, body []byte) error { return l.q.put(
 
 // Close implements [endpoint.Link]. What is queued is still posted, for a moment.
 func (l *posting) Close() error {
-	l.drain()
+	l.q.drain(time.Now().Add(drainFor))
 	l.fail(endpoint.ErrLinkClosed)
 	return nil
 }

@@ -1,15 +1,18 @@
 package http
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
 )
 
 // queue holds the messages of a link that wait for a request. Its methods are safe
-// for concurrent use.
+// for concurrent use; one at a time takes from it.
 type queue struct {
 	max int // octets of a message
 
@@ -28,19 +31,22 @@ func (q *queue) wake() {
 	q.changed = make(chan struct{})
 }
 
-// put adds a message, when there is room.
+// put adds a message, of which it keeps a copy, when there is room.
 func (q *queue) put(ctx context.Context, body []byte) error {
 	if len(body) > q.max {
 		return fmt.Errorf("http: a message of %d octets, the limit is %d", len(body), q.max)
 	}
 	for {
 		q.mu.Lock()
-		if q.err != nil {
-			defer q.mu.Unlock()
-			return fmt.Errorf("%w: %w", endpoint.ErrLinkClosed, q.err)
+		if err := q.err; err != nil {
+			q.mu.Unlock()
+			if errors.Is(err, endpoint.ErrLinkClosed) {
+				return err
+			}
+			return fmt.Errorf("%w: %w", endpoint.ErrLinkClosed, err)
 		}
 		if len(q.bodies) == 0 || len(q.bodies) < maxQueued && q.bytes+len(body) <= maxQueuedBytes {
-			q.bodies = append(q.bodies, append([]byte(nil), body...))
+			q.bodies = append(q.bodies, bytes.Clone(body))
 			q.bytes += len(body)
 			q.wake()
 			q.mu.Unlock()
@@ -56,22 +62,36 @@ func (q *queue) put(ctx context.Context, body []byte) error {
 	}
 }
 
-// first returns the first message without taking it, when there is one.
-func (q *queue) first(ctx context.Context) ([]byte, error) {
+var errNothing = errors.New("nothing came in time")
+
+// first returns the first message without taking it, as soon as there is one. It
+// waits until the time is over, if that is not zero, or ctx ends.
+func (q *queue) first(ctx context.Context, by time.Time) ([]byte, error) {
+	var late <-chan time.Time
+	if !by.IsZero() {
+		timer := time.NewTimer(time.Until(by))
+		defer timer.Stop()
+		late = timer.C
+	}
 	for {
 		q.mu.Lock()
-		body, err, changed := []byte(nil), q.err, q.changed
-		if len(q.bodies) > 0 {
-			body, err = q.bodies[0], nil
+		var body []byte
+		n, err, changed := len(q.bodies), q.err, q.changed
+		if n > 0 {
+			body = q.bodies[0]
 		}
 		q.mu.Unlock()
-		if body != nil || err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case n > 0 || err != nil:
 			return body, err
 		}
 		select {
 		case <-changed:
+		case <-late:
+			return nil, errNothing
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
 		}
 	}
 }
@@ -82,28 +102,31 @@ func (q *queue) taken() {
 	defer q.mu.Unlock()
 	if len(q.bodies) > 0 {
 		q.bytes -= len(q.bodies[0])
+		q.bodies[0] = nil
 		q.bodies = q.bodies[1:]
 		q.wake()
 	}
 }
 
 // end closes the queue for a reason; the first one stays. It returns how many
-// messages are lost, and false if it was closed before.
-func (q *queue) end(err error) (lost int, first bool) {
+// messages are lost.
+func (q *queue) end(err error) (lost int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.err != nil {
-		return 0, false
+		return 0
 	}
 	q.err = err
 	lost = len(q.bodies)
 	q.bodies, q.bytes = nil, 0
 	q.wake()
-	return lost, true
+	return lost
 }
 
-// empty waits until nothing is left, or ctx ends.
-func (q *queue) empty(ctx context.Context) {
+// drain waits until nothing is left, or the time is over.
+func (q *queue) drain(by time.Time) {
+	timer := time.NewTimer(time.Until(by))
+	defer timer.Stop()
 	for {
 		q.mu.Lock()
 		done, changed := len(q.bodies) == 0 || q.err != nil, q.changed
@@ -113,7 +136,7 @@ func (q *queue) empty(ctx context.Context) {
 		}
 		select {
 		case <-changed:
-		case <-ctx.Done():
+		case <-timer.C:
 			return
 		}
 	}

@@ -1,7 +1,6 @@
 package http
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -10,8 +9,8 @@ import (
 	"io"
 	"net"
 	nethttp "net/http"
+	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -19,16 +18,22 @@ import (
 	"github.com/juxta-p2p/juxta/core/endpoint"
 )
 
-// What a tunnel is made of. A POST brings octets to the server, whose answer says
+// What a tunnel is made of. A POST brings octets to the server, and its answer says
 // up to which place it has them; a GET fetches octets from a place on, which
-// confirms those before.
+// confirms those before. Each may be repeated. An answer to a GET ends as soon as
+// it has octets, since proxies may keep an answer until it is complete.
+//
+//	POST /juxta/<name>?<place of the first octet>[,end|,broken]
+//	GET  /juxta/<name>?<place>,<milliseconds to wait>,<a number for caches>
 const (
-	tunnelPath = "/juxta/"
-	tunnelType = "application/x-juxta-stream"
-	offerName  = "Juxta"       // of the header in the answer to a ping
-	offerValue = "stream"      // that says that tunnels are served
-	placeName  = "Juxta-Place" // of the first octet of a body, or of the next one wanted
-	endName    = "Juxta-End"   // set: nothing follows this body
+	tunnelPath   = "/juxta/"
+	tunnelType   = "application/x-juxta-stream"
+	tunnelEnd    = "end"         // nothing follows this body
+	tunnelBroken = "broken"      // what is missing does not come any more
+	offerName    = "Juxta"       // of the header in the answer to a ping
+	offerValue   = "stream"      // that says that tunnels are served
+	placeName    = "Juxta-Place" // of the header with the place of the first octet of an answer, or of the next one wanted
+	endName      = "Juxta-End"   // set: nothing follows this answer
 )
 
 // side is the dialling end of a tunnel.
@@ -38,180 +43,279 @@ type side struct {
 	url  string
 	ctx  context.Context
 	stop context.CancelFunc
+	done chan struct{} // closed when run has ended
+
+	most int           // octets of a request; belongs to send
+	wait time.Duration // of a request for octets; belongs to fetch
 }
+
+// statusError is an answer with another status than wanted.
+type statusError struct {
+	code   int
+	status string
+}
+
+// Error implements error.
+func (e *statusError) Error() string { return "the server answers " + e.status }
 
 // tunnel opens a tunnel to a server and starts the requests that feed it.
 func (t *Transport) tunnel(addr endpoint.Address, local, remote net.Addr) (*side, error) {
-	var session [16]byte
-	_, _ = rand.Read(session[:]) // it never fails
-	s := &side{conn: newConn(local, remote), t: t, url: "http://" + addr.Host + tunnelPath + hex.EncodeToString(session[:])}
+	var name [16]byte
+	_, _ = rand.Read(name[:]) // it never fails
+	s := &side{
+		conn: newConn(local, remote), t: t, url: "http://" + addr.Host + tunnelPath + hex.EncodeToString(name[:]),
+		done: make(chan struct{}), most: tunnelChunk, wait: t.times.wait,
+	}
 	s.ctx, s.stop = context.WithCancel(t.ctx)
 	s.onClose = func() { time.AfterFunc(lingerFor, s.stop) }
-	if !t.work(s.run) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
 		s.stop()
 		return nil, endpoint.ErrClosed
 	}
+	t.sides[s] = struct{}{}
+	t.wg.Go(func() {
+		s.run()
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.sides, s)
+		close(s.done)
+	})
 	return s, nil
 }
 
 // run carries the tunnel until it ends.
 func (s *side) run() {
-	defer s.stop()
+	defer context.AfterFunc(s.ctx, func() { s.fail(net.ErrClosed) })()
+	complete := false
 	var both sync.WaitGroup
-	first := make(chan struct{})
-	both.Go(func() { s.send(first) })
-	both.Go(func() {
-		select {
-		case <-first: // the server knows the tunnel now
-		case <-s.ctx.Done():
-		}
-		s.fetch()
-	})
+	both.Go(func() { complete = s.send(); s.stop() })
+	both.Go(s.fetch)
 	both.Wait()
 	s.fail(net.ErrClosed)
+	if !complete {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), lingerFor)
+		defer cancel()
+		_, _ = s.post(ctx, part{}, tunnelBroken)
+	}
 }
 
-// send posts what is written.
-func (s *side) send(first chan struct{}) {
-	opened := sync.OnceFunc(func() { close(first) })
-	defer opened()
-	var buf []byte
-	pause, failures := retryFirst, 0
-	began := time.Now()
-	for s.ctx.Err() == nil {
-		at, b, end := s.next(time.Now().Add(tunnelWait), buf)
-		buf = b
-		if err, _ := s.state(); err != nil {
-			return
+// finished waits until the tunnel has ended, or the time is over.
+func (s *side) finished(by time.Time) {
+	timer := time.NewTimer(time.Until(by))
+	defer timer.Stop()
+	select {
+	case <-s.done:
+	case <-timer.C:
+	}
+}
+
+// send posts what is written, and reports whether the server has all of it, and
+// knows.
+func (s *side) send() bool {
+	open := false
+	for r := s.retry(); ; {
+		p := s.next(s.ctx, time.Time{}, s.most)
+		if err := s.dead(); err != nil || s.ctx.Err() != nil {
+			return errors.Is(err, errGone)
 		}
-		got, err := s.post(at, b, end)
-		failures++
+		word := ""
+		if p.end {
+			word = tunnelEnd
+		}
+		ctx, cancel := context.WithTimeout(s.ctx, requestTimeout)
+		got, err := s.post(ctx, p, word)
+		cancel()
 		if err == nil {
-			opened()
-			began, pause, failures = time.Now(), retryFirst, 0
-			if err = s.confirmed(got); err == nil && end && got == at+int64(len(b)) {
-				s.stop() // all is said
-				return
-			}
+			err = s.confirmed(got)
 		}
+		var status *statusError
+		long := errors.As(err, &status) && status.code == nethttp.StatusRequestEntityTooLarge && s.most > tunnelPost
 		switch {
+		case err == nil && p.end && got == p.at+int64(p.size):
+			return true
 		case err == nil:
-		case hopeless(err, failures, began):
+			open = true
+			r = s.retry()
+		case long:
+			s.most /= 2
+		case status != nil && !open: // a proxy that does not let this kind of request through, as a rule
+			s.fail(s.refusal(status))
+			return false
+		case !r.again(err):
 			s.fail(err)
-			s.stop()
-			return
-		default:
-			if !rest(s.ctx, pause) {
-				return
-			}
-			pause = min(2*pause, retryMost)
+			return errors.Is(err, errGone)
 		}
 	}
+}
+
+// refusal is the error of an answer that refuses a request: that of the proxy, if
+// there is one and it is likely its answer.
+func (s *side) refusal(status *statusError) error {
+	req, err := nethttp.NewRequest(nethttp.MethodPost, s.url, nil)
+	if err != nil {
+		return status
+	}
+	if proxy, err := s.t.cfg.Proxy(req); err == nil && proxy != nil && fromProxy(status.code) {
+		return &ProxyError{Proxy: proxy.Host, Status: status.code}
+	}
+	return status
 }
 
 // post sends octets and returns up to which place the server has them.
-func (s *side) post(at int64, b []byte, end bool) (int64, error) {
-	ctx, cancel := context.WithTimeout(s.ctx, requestTimeout)
-	defer cancel()
-	req, err := nethttp.NewRequestWithContext(ctx, nethttp.MethodPost, s.url, bytes.NewReader(b))
+func (s *side) post(ctx context.Context, p part, word string) (int64, error) {
+	url := s.url + "?" + strconv.FormatInt(p.at, 10)
+	if word != "" {
+		url += "," + word
+	}
+	req, err := nethttp.NewRequestWithContext(ctx, nethttp.MethodPost, url, nil)
 	if err != nil {
 		return 0, err
 	}
-	req.Header.Set("Content-Type", tunnelType)
-	req.Header.Set(placeName, strconv.FormatInt(at, 10))
-	if end {
-		req.Header.Set(endName, "1")
+	if p.size > 0 {
+		req.ContentLength = int64(p.size)
+		req.GetBody = func() (io.ReadCloser, error) { // again, if a connection has gone in the meantime
+			b := slices.Clone(p.body)
+			return io.NopCloser(&b), nil
+		}
+		if req.Body, err = req.GetBody(); err != nil {
+			return 0, err
+		}
 	}
+	req.Header.Set("Content-Type", tunnelType)
 	resp, err := s.t.client.Do(req)
 	if err != nil {
 		return 0, err
 	}
 	defer discard(resp)
-	return place(resp)
+	return placeIn(resp)
 }
 
-// place reads the place in an answer of the server.
-func place(resp *nethttp.Response) (int64, error) {
+// placeIn reads the place in an answer of the server.
+func placeIn(resp *nethttp.Response) (int64, error) {
 	switch resp.StatusCode {
 	case nethttp.StatusOK:
 	case nethttp.StatusNotFound, nethttp.StatusGone:
 		return 0, errGone
 	default:
-		return 0, fmt.Errorf("the server answers %s", resp.Status)
+		return 0, &statusError{resp.StatusCode, resp.Status}
 	}
 	n, err := strconv.ParseInt(resp.Header.Get(placeName), 10, 64)
 	if err != nil || n < 0 {
-		return 0, errGap
+		return 0, errors.New("somebody between answers for the server")
 	}
 	return n, nil
 }
 
 // fetch gets what the server writes.
 func (s *side) fetch() {
-	pause, failures := retryFirst, 0
-	began := time.Now()
-	for s.ctx.Err() == nil {
-		if err, _ := s.state(); err != nil {
+	r := s.retry()
+	for n := 0; s.ctx.Err() == nil; n++ {
+		began, at := time.Now(), s.place()
+		end, err := s.get(at, n)
+		switch {
+		case err == nil && end:
+			return
+		case err == nil, s.place() > at:
+			r = s.retry()
+			continue
+		case s.ctx.Err() != nil:
 			return
 		}
-		s.mu.Lock()
-		at := s.inAt
-		s.mu.Unlock()
-		end, err := s.get(at)
-		failures++
-		switch {
-		case err == nil:
-			began, pause, failures = time.Now(), retryFirst, 0
-			if end {
-				return
-			}
-		case hopeless(err, failures, began):
+		if took := time.Since(began); took < s.wait && took > tunnelWaitLeast {
+			// Somebody between does not let an idle connection wait for so long.
+			s.wait = max(min(took, s.wait)*3/4, min(tunnelWaitLeast, s.wait))
+		}
+		if !r.again(err) {
 			s.fail(err)
-			s.stop()
 			return
-		default:
-			if !rest(s.ctx, pause) {
-				return
-			}
-			pause = min(2*pause, retryMost)
 		}
 	}
 }
 
 // get makes one request for octets.
-func (s *side) get(at int64) (end bool, err error) {
-	ctx, cancel := context.WithTimeout(s.ctx, tunnelWait+requestTimeout)
+func (s *side) get(at int64, n int) (end bool, err error) {
+	ctx, cancel := context.WithTimeout(s.ctx, s.wait+requestTimeout)
 	defer cancel()
-	req, err := nethttp.NewRequestWithContext(ctx, nethttp.MethodGet, s.url, nil)
+	url := fmt.Sprintf("%s?%d,%d,%d", s.url, at, s.wait.Milliseconds(), n)
+	req, err := nethttp.NewRequestWithContext(ctx, nethttp.MethodGet, url, nil)
 	if err != nil {
 		return false, err
 	}
-	req.Header.Set(placeName, strconv.FormatInt(at, 10))
+	req.Header.Set("Cache-Control", "no-store")
 	resp, err := s.t.client.Do(req)
 	if err != nil {
 		return false, err
 	}
 	defer discard(resp)
-	from, err := place(resp)
+	from, err := placeIn(resp)
 	if err != nil {
 		return false, err
 	}
-	b, err := io.ReadAll(io.LimitReader(resp.Body, tunnelChunk+1))
-	end = resp.Header.Get(endName) != "" && err == nil
-	if len(b) > tunnelChunk {
-		return false, errGap
+	upTo, err := s.takeAll(from, io.LimitReader(resp.Body, tunnelChunk), time.Time{})
+	if err != nil || resp.Header.Get(endName) == "" {
+		return false, err
 	}
-	if _, took := s.took(from, b, end, time.Time{}); took != nil {
-		return false, took
-	}
-	return end, err
+	s.ends(upTo)
+	return true, nil
 }
 
-// hopeless reports whether repeating a request is of no use: the server does not
-// know the tunnel, or is not there any more since several attempts.
-func hopeless(err error, failures int, since time.Time) bool {
-	return errors.Is(err, errGone) || errors.Is(err, errGap) || time.Since(since) > tunnelGone ||
-		failures >= refusals && errors.Is(err, syscall.ECONNREFUSED)
+// takeAll takes octets as they come, and returns up to which place all is here.
+func (c *conn) takeAll(at int64, r io.Reader, by time.Time) (upTo int64, err error) {
+	buf := parts.Get().(*[tunnelPart]byte)
+	defer parts.Put(buf)
+	if upTo, err = c.took(at, nil, by); err != nil {
+		return upTo, err
+	}
+	for {
+		n, err := r.Read(buf[:])
+		if n > 0 {
+			got, bad := c.took(at, buf[:n], by)
+			if upTo, at = got, at+int64(n); bad != nil || got < at {
+				return upTo, bad
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return upTo, nil
+		case err != nil:
+			return upTo, err
+		}
+	}
+}
+
+var parts = sync.Pool{New: func() any { return new([tunnelPart]byte) }}
+
+// retry decides about the repetition of requests.
+type retry struct {
+	s        *side
+	began    time.Time
+	pause    time.Duration
+	failures int
+}
+
+func (s *side) retry() *retry { return &retry{s: s, began: time.Now(), pause: retryFirst} }
+
+// again waits before a failed request is repeated. It reports false if that is of no
+// use: the server does not know the tunnel, is not there any more since several
+// attempts, or a proxy does not let it through.
+func (r *retry) again(err error) bool {
+	r.s.t.stats.failed.Add(1)
+	r.failures++
+	var status *statusError
+	switch {
+	case errors.Is(err, errGone), errors.Is(err, errGap), time.Since(r.began) > tunnelGone:
+		return false
+	case r.failures >= refusals && errors.Is(err, syscall.ECONNREFUSED):
+		return false
+	case errors.As(err, &status) && status.code < nethttp.StatusInternalServerError && status.code != nethttp.StatusRequestTimeout &&
+		status.code != nethttp.StatusTooManyRequests:
+		return false
+	}
+	ok := rest(r.s.ctx, r.pause)
+	r.pause = min(2*r.pause, retryMost)
+	return ok
 }
 
 // rest pauses, and reports whether ctx still lives.
@@ -220,7 +324,7 @@ func rest(ctx context.Context, d time.Duration) bool {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
+		return ctx.Err() == nil
 	case <-ctx.Done():
 		return false
 	}
@@ -231,140 +335,4 @@ func rest(ctx context.Context, d time.Duration) bool {
 func discard(resp *nethttp.Response) {
 	_, _ = io.CopyN(io.Discard, resp.Body, maxPing)
 	_ = resp.Body.Close()
-}
-
-// session is the accepting end of a tunnel.
-type session struct {
-	*conn
-	ip      string
-	posting sync.Mutex // one POST at a time
-	getting sync.Mutex // one GET at a time
-}
-
-// serveTunnel serves the requests of tunnels.
-func (t *Transport) serveTunnel(w nethttp.ResponseWriter, r *nethttp.Request) {
-	name := strings.TrimPrefix(r.URL.Path, tunnelPath)
-	at, err := strconv.ParseInt(r.Header.Get(placeName), 10, 64)
-	if b, bad := hex.DecodeString(name); bad != nil || len(b) != 16 || err != nil || at < 0 {
-		nethttp.Error(w, "not a tunnel", nethttp.StatusBadRequest)
-		return
-	}
-	s, status := t.session(name, r, at)
-	if s == nil {
-		nethttp.Error(w, nethttp.StatusText(status), status)
-		return
-	}
-	w.Header().Set("Content-Type", tunnelType)
-	w.Header().Set("Cache-Control", "no-store")
-	if r.Method == nethttp.MethodPost {
-		s.posting.Lock()
-		defer s.posting.Unlock()
-		b, err := io.ReadAll(nethttp.MaxBytesReader(w, r.Body, tunnelChunk))
-		if err != nil {
-			nethttp.Error(w, "the body is broken or too long", nethttp.StatusBadRequest)
-			return
-		}
-		got, err := s.took(at, b, r.Header.Get(endName) != "", time.Now().Add(requestTimeout/2))
-		if err != nil {
-			nethttp.Error(w, err.Error(), nethttp.StatusGone)
-			s.fail(err)
-			return
-		}
-		w.Header().Set(placeName, strconv.FormatInt(got, 10))
-		w.Header().Set("Content-Length", "0")
-		w.WriteHeader(nethttp.StatusOK)
-		return
-	}
-	if err := s.confirmed(at); err != nil {
-		nethttp.Error(w, err.Error(), nethttp.StatusGone)
-		s.fail(err)
-		return
-	}
-	s.getting.Lock()
-	defer s.getting.Unlock()
-	stop := context.AfterFunc(r.Context(), func() { s.mu.Lock(); s.wake(); s.mu.Unlock() })
-	defer stop()
-	place, b, end := s.next(time.Now().Add(tunnelWait), nil)
-	w.Header().Set(placeName, strconv.FormatInt(place, 10))
-	if end {
-		w.Header().Set(endName, "1")
-	}
-	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
-	w.WriteHeader(nethttp.StatusOK)
-	_, err = w.Write(b)
-	if end && err == nil && len(b) == 0 {
-		s.fail(net.ErrClosed) // the other side has everything, and knows
-	}
-}
-
-// session returns the tunnel of a name, and makes it if a first POST asks for it.
-func (t *Transport) session(name string, r *nethttp.Request, at int64) (*session, int) {
-	ip := originOf(r.RemoteAddr)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if s := t.sessions[name]; s != nil {
-		return s, 0
-	}
-	switch {
-	case r.Method != nethttp.MethodPost || at != 0 || r.Header.Get("Content-Type") != tunnelType:
-		return nil, nethttp.StatusNotFound
-	case t.closed:
-		return nil, nethttp.StatusGone
-	case len(t.sessions) >= maxAll || !t.trusted(ip) && t.sessionsOf(ip) >= maxPerHost:
-		t.stats.refused.Add(1)
-		t.offend(ip, "tunnels")
-		return nil, nethttp.StatusServiceUnavailable
-	}
-	s := &session{conn: newConn(t.localOf(r), addrOf(r.RemoteAddr)), ip: ip}
-	t.sessions[name] = s
-	t.stats.tunnels.Add(1)
-	t.wg.Go(func() { t.carry(name, s) })
-	return s, 0
-}
-
-// sessionsOf counts the tunnels of an IP address. t.mu is held.
-func (t *Transport) sessionsOf(ip string) int {
-	n := 0
-	for _, s := range t.sessions {
-		if s.ip == ip {
-			n++
-		}
-	}
-	return n
-}
-
-// carry makes a link of an accepted tunnel and sees to its end.
-func (t *Transport) carry(name string, s *session) {
-	done := make(chan struct{})
-	s.onClose = sync.OnceFunc(func() { close(done) })
-	if _, err := t.set.Accepted(t.ctx, s, nil); err != nil {
-		t.host.Logger.Debug("incoming tunnel ended early", "from", s.ip, "error", err)
-	}
-	tick := time.NewTicker(tunnelGone / 4)
-	defer tick.Stop()
-	for open := true; open; {
-		select {
-		case <-done:
-			open = false
-		case <-tick.C:
-			if err, silent := s.state(); err != nil || silent > tunnelGone {
-				s.fail(errSilent)
-				open = false
-			}
-		}
-	}
-	s.drained(time.Now().Add(lingerFor))
-	s.ended(time.Now().Add(lingerFor))
-	t.mu.Lock()
-	delete(t.sessions, name)
-	t.mu.Unlock()
-}
-
-// ended waits until the other side knows of the end, or the time is over.
-func (c *conn) ended(by time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.err == nil && !c.inEnd && !over(by) {
-		c.wait(by)
-	}
 }

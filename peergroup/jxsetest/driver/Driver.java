@@ -127,8 +127,8 @@ import net.jxta.util.JxtaServerPipe;
  * <pre>
  * start name= home= port= [role=edge]|rendezvous|adhoc [seeds=tcp://127.0.0.1:9701,...] [multicast=false]
  *       [netid=] [netname=] [netdesc=] [peerid=] [principal= password=] [relay=false] [useonlyseeds=false] [desc=]
- *       [lease=] [incoming=true]
- *                          starts the net group; TCP on 127.0.0.1 only, no HTTP. A home that was used before keeps its
+ *       [lease=] [incoming=true] [transport=tcp]|http
+ *                          starts the net group; one transport, on 127.0.0.1 only. A home that was used before keeps its
  *                          peer id. relay: false, client or server; a client asks the seeds. incoming=false: cannot be
  *                          dialled. lease: what a rendezvous grants, 1200000 if not given
  *                          -> peerid, groupid, name, address, ms, xml (peer advertisement)
@@ -385,7 +385,14 @@ public final class Driver {
 
         NetworkManager.ConfigMode template;
         boolean incoming = a.flag("incoming", true);
-        int mode = NetworkConfigurator.TCP_CLIENT | (incoming ? NetworkConfigurator.TCP_SERVER : 0);
+        String transport = a.text("transport", "tcp");
+        boolean http = transport.equals("http");
+        if (!http && !transport.equals("tcp")) {
+            throw new Refusal("unknown transport " + transport);
+        }
+        int mode = http
+                ? NetworkConfigurator.HTTP_CLIENT | (incoming ? NetworkConfigurator.HTTP_SERVER : 0)
+                : NetworkConfigurator.TCP_CLIENT | (incoming ? NetworkConfigurator.TCP_SERVER : 0);
         if (role.equals("edge")) {
             template = NetworkManager.ConfigMode.EDGE;
             mode |= NetworkConfigurator.RDV_CLIENT;
@@ -430,16 +437,23 @@ public final class Driver {
             config.setPrincipal(a.need("principal"));
             config.setPassword(a.need("password"));
         }
-        config.setTcpEnabled(true);
-        config.setTcpIncoming(incoming);
-        config.setTcpOutgoing(true);
+        config.setTcpEnabled(!http);
+        config.setTcpIncoming(!http && incoming);
+        config.setTcpOutgoing(!http);
         config.setTcpPort(port);
         config.setTcpStartPort(-1);
         config.setTcpEndPort(-1);
         config.setTcpInterfaceAddress("127.0.0.1");
         config.setTcpPublicAddress("127.0.0.1:" + port, true);
         config.setUseMulticast(a.flag("multicast", false));
-        config.setHttpEnabled(false);
+        config.setHttpEnabled(http);
+        if (http) {
+            config.setHttpIncoming(incoming);
+            config.setHttpOutgoing(true);
+            config.setHttpPort(port);
+            config.setHttpInterfaceAddress("127.0.0.1");
+            config.setHttpPublicAddress("127.0.0.1:" + port, true);
+        }
         config.clearRendezvousSeeds();
         config.clearRendezvousSeedingURIs();
         config.clearRelaySeeds();
@@ -461,7 +475,7 @@ public final class Driver {
         answer.put("peerid", net.getPeerID().toString());
         answer.put("groupid", net.getPeerGroupID().toString());
         answer.put("name", net.getPeerName());
-        answer.put("address", "tcp://127.0.0.1:" + port);
+        answer.put("address", transport + "://127.0.0.1:" + port);
         answer.put("ms", System.currentTimeMillis() - begin);
         answer.put("xml", xml(net.getPeerAdvertisement()));
     }
