@@ -41,7 +41,11 @@ func TestMain(m *testing.M) {
 	case os.Getenv(peerVariable) != "":
 		bePeer()
 	default:
-		if file := os.Getenv(sniffVariable); file != "" {
+		if what := os.Getenv(attackVariable); what != "" {
+		beAttacker(what)
+		return
+	}
+	if file := os.Getenv(sniffVariable); file != "" {
 			beSniffer(file)
 			return
 		}
@@ -144,6 +148,14 @@ func (p *inside) do(o order) (reply, error) {
 		return p.path(ctx, other, o.Text == "direct"), nil
 	case "stream":
 		return p.stream(ctx, other, o.Size)
+	case "rounds":
+		return p.rounds(ctx, other, int(o.Size))
+	case "limits":
+		var all []string
+		for _, x := range p.peer.Endpoint().Offences() {
+			all = append(all, fmt.Sprintf("%s %s %d", x.Origin, x.Limit, x.Count))
+		}
+		return reply{Addresses: all}, nil
 	case "links":
 		return p.links(), nil
 	case "why":

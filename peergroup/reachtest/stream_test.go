@@ -87,3 +87,28 @@ func TestStreamSurvivesANewAddress(t *testing.T) {
 		p.l.ip("bob", "route add default via 10.2.0.1")
 	})
 }
+
+// TestRelayedThroughput compares a stream through a relay with one over a link.
+func TestRelayedThroughput(t *testing.T) {
+	t.Parallel()
+	rate := func(p *pair, name string) {
+		p.ann.must(order{Do: "talk", Peer: p.bob.id, Text: "hello", Wait: 30 * time.Second})
+		r := p.ann.must(order{Do: "stream", Peer: p.bob.id, Size: streamSize(), Wait: 4 * time.Minute})
+		if r.Hash == "" || r.Hash != r.Theirs {
+			t.Errorf("%s: sent %s, arrived %s", name, r.Hash, r.Theirs)
+		}
+		row := fmt.Sprintf("| %s | %.0f MB/s | %s |", name, float64(streamSize())/1e6/r.Took.Seconds(), r.Path)
+		t.Log(row)
+		addRow(t, row)
+	}
+	rate(newPair(t, symmetric), "through a relay")
+
+	l := newLab(t)
+	one := l.host("ann", 1)
+	l.host("bob", 2)
+	listen := []string{fmt.Sprint("tcp://0.0.0.0:", tcpPort)}
+	p := &pair{l: l}
+	p.ann = l.peer("ann", config{Listen: listen, Roles: "rendezvous"})
+	p.bob = l.peer("bob", config{Listen: listen, Seeds: []string{fmt.Sprintf("tcp://%s:%d", one, tcpPort)}})
+	rate(p, "over a link")
+}

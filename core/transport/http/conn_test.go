@@ -359,7 +359,7 @@ func FuzzTunnel(f *testing.F) {
 				take()
 			}
 		}
-		for read < written {
+		for read < written || from.out.size > 0 {
 			if err := from.confirmed(bring(from.next(t.Context(), now, tunnelChunk), tunnelChunk)); err != nil {
 				t.Fatal(err)
 			}

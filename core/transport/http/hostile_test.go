@@ -16,6 +16,7 @@ import (
 
 // TestRefusedRequests: what is not JXTA, or comes from a page in a browser.
 func TestRefusedRequests(t *testing.T) {
+	t.Parallel()
 	h := listening(t)
 	peer := them.Unique()
 	for _, c := range []struct {
@@ -86,6 +87,7 @@ func TestSmuggled(t *testing.T) {
 
 // TestTooLong: a body beyond the limit is not taken, whether announced or not.
 func TestTooLong(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, Config{Listen: []string{"127.0.0.1:0"}, MaxMessage: 1000})
 	for _, req := range []string{
 		postOf(text(1, 1000), ""),
@@ -157,6 +159,7 @@ func TestManyLinksOfOnePeer(t *testing.T) {
 }
 
 func TestManyConnections(t *testing.T) {
+	t.Parallel()
 	h := listening(t, stranger)
 	var all []net.Conn
 	for range 2 * defaultMaxPerHost {
@@ -188,6 +191,7 @@ func TestManyConnections(t *testing.T) {
 
 // TestHostileServer: a server that a client dials cannot make it wait, or take much.
 func TestHostileServer(t *testing.T) {
+	t.Parallel()
 	for name, answer := range map[string]string{
 		"no HTTP":        "220 smtp.example.org\r\n",
 		"no ID":          "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",

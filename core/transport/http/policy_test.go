@@ -127,6 +127,7 @@ func TestClosedLinkIsTold(t *testing.T) {
 
 // TestClientThatStopsPolling: its link ends, and it may come back.
 func TestClientThatStopsPolling(t *testing.T) {
+	t.Parallel()
 	h := listening(t, shorter)
 	req := strings.Replace(pollOf(them, "http://x:1"), "120000,120000", "1,1", 1)
 	connect(t, h.addr().Host).write(req)
@@ -158,6 +159,7 @@ func TestRefusedClient(t *testing.T) {
 // TestUnproven: who goes by an ID made of a key must show it, which only a tunnel
 // allows; and nothing goes in the open if only encrypted links are wanted.
 func TestUnproven(t *testing.T) {
+	t.Parallel()
 	someone := listening(t, proving(t)).Transport.host.Peer
 	for _, c := range []struct {
 		name       string

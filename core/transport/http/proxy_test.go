@@ -7,7 +7,6 @@ import (
 	"io"
 	nethttp "net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,6 +18,7 @@ import (
 // proxy is a plain forward proxy: it passes GET and POST on, and nothing else.
 type proxy struct {
 	refuse  int                    // status of every answer, if not zero
+	only    string                 // the method to which refuse applies, if not empty
 	buffers bool                   // passes an answer on when it is complete
 	idle    time.Duration          // ends a request whose answer takes longer, if not zero
 	lose    int64                  // every lose-th answer is lost on the way, if not zero
@@ -33,7 +33,7 @@ func (p *proxy) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 		p.seen(r)
 	}
 	switch {
-	case p.refuse != 0:
+	case p.refuse != 0 && (p.only == "" || p.only == r.Method):
 		nethttp.Error(w, "no", p.refuse)
 		return
 	case r.Method != nethttp.MethodGet && r.Method != nethttp.MethodPost:
@@ -105,11 +105,12 @@ func (p *proxy) start(t testing.TB) string {
 // TestThroughProxies: a tunnel gets through proxies of several kinds, encrypted, and
 // nothing is lost, doubled or out of order.
 func TestThroughProxies(t *testing.T) {
+	t.Parallel()
 	for name, p := range map[string]*proxy{
 		"simple":                  {},
 		"buffers":                 {buffers: true},
 		"loses every fifth":       {lose: 5},
-		"cuts idle ones":          {idle: 1200 * time.Millisecond},
+		"cuts idle ones":          {idle: time.Second},
 		"short requests only":     {longest: 40 << 10},
 		"without unknown headers": {strips: true},
 	} {
@@ -126,7 +127,7 @@ func TestThroughProxies(t *testing.T) {
 				select {
 				case l := <-c.closed:
 					t.Fatalf("%v is closed", l)
-				case <-time.After(3 * p.idle):
+				case <-time.After(2 * p.idle):
 				}
 			}
 			const n = 100
@@ -172,6 +173,68 @@ func TestPollsThroughProxy(t *testing.T) {
 	}
 }
 
+// TestCutPolls: a proxy that cuts polls while nothing is said does not end the link.
+func TestCutPolls(t *testing.T) {
+	t.Parallel()
+	server := listening(t, shorter)
+	cuts := &proxy{idle: 200 * time.Millisecond}
+	c := client(t, cuts.start(t), shorter, func(h *host, _ *endpoint.Host) { h.cfg.Original = true })
+	l := c.dial(t, server.addr())
+	back := next(t, server.opened)
+	select {
+	case <-c.closed:
+		t.Fatal("the link is closed")
+	case <-time.After(5 * cuts.idle):
+	}
+	send(t, back, text(1, 1))
+	if m := next(t, c.arrived); m.link != l || !bytes.Equal(m.body, text(1, 1)) {
+		t.Errorf("arrived on %v", m.link)
+	}
+	if n := c.Stats().FailedRequests; n < 3 {
+		t.Errorf("%d polls were cut", n)
+	}
+}
+
+// TestProxyThatTakesNoPosts: the error tells that it is the proxy.
+func TestProxyThatTakesNoPosts(t *testing.T) {
+	t.Parallel()
+	server := listening(t)
+	c := client(t, (&proxy{refuse: nethttp.StatusForbidden, only: nethttp.MethodPost}).start(t))
+	began := time.Now()
+	_, err := c.Dial(t.Context(), server.addr())
+	var de *endpoint.DialError
+	var pe *ProxyError
+	if !errors.As(err, &de) || de.Phase != endpoint.PhaseConnect || !errors.As(err, &pe) || pe.ProxyStatus() != nethttp.StatusForbidden {
+		t.Errorf("%v", err)
+	}
+	if d := time.Since(began); d > limit/3 {
+		t.Errorf("it took %v", d)
+	}
+}
+
+// TestServerGoneBehindProxy: a tunnel to a server that has restarted ends at once,
+// since the new one does not know it.
+func TestServerGoneBehindProxy(t *testing.T) {
+	t.Parallel()
+	server := listening(t)
+	place := server.addr()
+	c := client(t, (&proxy{}).start(t))
+	l := c.dial(t, place)
+	next(t, server.opened)
+	server.crash()
+	newHost(t, Config{Listen: []string{place.Host}})
+	if next(t, c.closed) != l {
+		t.Error("another link is closed")
+	}
+	c.dial(t, place)
+}
+
+// crash ends a host without a word to anybody.
+func (h *host) crash() {
+	_ = h.server.Close()
+	_ = h.Close()
+}
+
 // TestRefusingProxies: the error names the proxy and its answer.
 func TestRefusingProxies(t *testing.T) {
 	server := listening(t)
@@ -197,6 +260,7 @@ func TestRefusingProxies(t *testing.T) {
 
 // TestServerGone: links end soon after the server has; a new one serves new links.
 func TestServerGone(t *testing.T) {
+	t.Parallel()
 	for _, original := range []bool{false, true} {
 		mode := func(h *host, _ *endpoint.Host) { h.cfg.Original = original }
 		server := listening(t, mode)
@@ -232,36 +296,5 @@ func TestRoundTrips(t *testing.T) {
 	t.Logf("%d POST, %d GET", posts.Load(), gets.Load())
 	if posts.Load() > 4 {
 		t.Errorf("%d posts", posts.Load())
-	}
-}
-
-func benchLink(b *testing.B, f func()) endpoint.Link {
-	b.Helper()
-	server := listening(b, proving(b), func(_ *host, h *endpoint.Host) {
-		h.Receive = func(_ endpoint.Link, body []byte) error { f(); return nil }
-	})
-	return client(b, "", proving(b)).dial(b, server.addr())
-}
-
-// BenchmarkOneWay: messages from a client to a server, in a tunnel, encrypted.
-func BenchmarkOneWay(b *testing.B) {
-	for _, size := range []int{64, 1 << 10, 64 << 10} {
-		b.Run(strconv.Itoa(size), func(b *testing.B) {
-			n, done := 0, make(chan struct{})
-			l := benchLink(b, func() {
-				if n++; n == b.N {
-					close(done)
-				}
-			})
-			body := text(1, size)
-			b.SetBytes(int64(len(body)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := l.Send(b.Context(), body); err != nil {
-					b.Fatal(err)
-				}
-			}
-			<-done
-		})
 	}
 }

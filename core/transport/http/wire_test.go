@@ -208,6 +208,7 @@ func TestClientAsRecorded(t *testing.T) {
 
 // TestPollAnswers: how polls of all kinds end.
 func TestPollAnswers(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, times string
 		send        int

@@ -33,6 +33,7 @@ func (l *link) readAll() error {
 		if err != nil {
 			if !ended(err) {
 				l.s.stats.badFrame.Add(1)
+				l.offend("packages that are none")
 				l.s.host.Logger.Debug("link closed", "peer", l.peer.Short(), "error", err)
 			}
 			return err

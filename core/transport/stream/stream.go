@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/identity"
 	"github.com/juxta-p2p/juxta/core/message"
 )
@@ -183,10 +184,27 @@ func (s *Set) Accepted(ctx context.Context, c net.Conn, closed func()) (endpoint
 		err = s.open(l)
 	}
 	if err != nil {
+		if ctx.Err() == nil && phaseOf(err) == endpoint.PhaseHandshake {
+			s.Offend(origin(c), "handshakes that fail")
+		}
 		_ = c.Close()
 		return nil, err
 	}
 	return l, nil
+}
+
+// Offend tells the host that somebody who has not said who it is ran into a limit.
+func (s *Set) Offend(origin, limit string) {
+	if s.host.Offend != nil {
+		s.host.Offend(origin, id.Peer{}, limit)
+	}
+}
+
+// offend tells the host that the other side ran into a limit.
+func (l *link) offend(limit string) {
+	if l.s.host.Offend != nil {
+		l.s.host.Offend(l.ip, l.peer, limit)
+	}
 }
 
 // CloseWhere closes the links whose own IP address f does not want any more, as

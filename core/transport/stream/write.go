@@ -192,6 +192,7 @@ func (l *link) writeAll(b []byte) error {
 		case late && n > 0:
 			b = b[n:]
 		case late:
+			l.offend("links that take nothing")
 			return fmt.Errorf("the other side took nothing for %v", l.s.times.Write)
 		default:
 			return err

@@ -256,10 +256,12 @@ func (t *Transport) admit(c net.Conn) bool {
 	}
 	if !t.trusted(ip) && (t.perHost[ip] >= t.cfg.MaxPerHost || t.handshakesOf(ip) >= maxHandshakesPerHost) {
 		t.stats.host.Add(1)
+		t.set.Offend(ip, "connections")
 		return false
 	}
 	if len(t.waiting) >= maxHandshakes {
 		_ = t.waiting[0].c.Close() // its handshake ends with an error
+		t.set.Offend(t.waiting[0].ip, "connections without a welcome")
 		t.waiting = slices.Delete(t.waiting, 0, 1)
 		t.stats.strangers.Add(1)
 	}
