@@ -25,11 +25,14 @@ var layers = []string{"core", "advertisements", "protocols", "peergroup", "shell
 // homes are libraries that only one package may import, so that their types
 // and their traps stay in one place.
 var homes = map[string][]string{
-	"github.com/beevik/etree":     {"core/xmldoc"},
-	"github.com/hashicorp/mdns":   {"core/lan"},
-	"github.com/miekg/dns":        {"core/lan"},
-	"github.com/c-bata/go-prompt": {"shell"},
-	"go.etcd.io/bbolt":            {"advertisements/store"},
+	"github.com/beevik/etree":       {"core/xmldoc"},
+	"github.com/hashicorp/mdns":     {"core/lan"},
+	"github.com/miekg/dns":          {"core/lan"},
+	"github.com/c-bata/go-prompt":   {"shell"},
+	"go.etcd.io/bbolt":              {"advertisements/store"},
+	"github.com/quic-go/quic-go":    {"core/transport/quic"},
+	"github.com/huin/goupnp":        {"core/nat"},
+	"github.com/jackpal/go-nat-pmp": {"core/nat"},
 }
 
 // source is a Go file as far as these tests care.

@@ -42,10 +42,10 @@ func TestMain(m *testing.M) {
 		bePeer()
 	default:
 		if what := os.Getenv(attackVariable); what != "" {
-		beAttacker(what)
-		return
-	}
-	if file := os.Getenv(sniffVariable); file != "" {
+			beAttacker(what)
+			return
+		}
+		if file := os.Getenv(sniffVariable); file != "" {
 			beSniffer(file)
 			return
 		}
