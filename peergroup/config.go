@@ -14,6 +14,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/identity"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
+	"github.com/juxta-p2p/juxta/protocols/secure"
 )
 
 // Config says how a peer shall be. The zero value works on a LAN: an edge that
@@ -65,6 +66,11 @@ type Config struct {
 	// AllowClaimed takes peers on plain links that go by an ID made of a key
 	// without showing the key, as JXSE 2.7 peers do; see [endpoint.Config].
 	AllowClaimed bool
+
+	// JavaTLS says how secure pipes talk to original JXTA peers, whose TLS is weak
+	// and proves nothing about a peer ID; the zero value is not to. See
+	// [secure.JavaConfig].
+	JavaTLS secure.JavaConfig
 
 	// Admit, if not nil, says of each new link whether it is wanted; the error
 	// that refuses it names the rule. See [endpoint.Config].

@@ -17,6 +17,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/lan"
 	"github.com/juxta-p2p/juxta/core/message"
+	"github.com/juxta-p2p/juxta/core/transport/http"
 	"github.com/juxta-p2p/juxta/core/transport/memory"
 	"github.com/juxta-p2p/juxta/core/transport/multicast"
 	"github.com/juxta-p2p/juxta/core/transport/tcp"
@@ -40,7 +41,7 @@ var kinds = []struct {
 	service string
 	stats   any
 }{
-	{"endpoint", endpoint.Stats{}}, {"tcp", tcp.Stats{}}, {"mcast", multicast.Stats{}}, {"routing", routing.Stats{}}, {"why", diagnose.Stats{}},
+	{"endpoint", endpoint.Stats{}}, {"tcp", tcp.Stats{}}, {"http", http.Stats{}}, {"mcast", multicast.Stats{}}, {"routing", routing.Stats{}}, {"why", diagnose.Stats{}},
 	{"direct", direct.Stats{}}, {"relay", relay.ServerStats{}}, {"relayclient", relay.ClientStats{}},
 	{"secure", secure.Stats{}},
 	{"store", store.Stats{}}, {"lan", lan.Stats{}}, {"rendezvous", rendezvous.Stats{}}, {"peerview", peerview.Stats{}},

@@ -182,7 +182,7 @@ func (p *Peer) startSecure() (err error) {
 	if ident == nil {
 		return nil
 	}
-	p.secure, err = secure.New(secure.Config{Scope: p.ep.Scope(p.cfg.Net), Identity: ident, Logger: p.log})
+	p.secure, err = secure.New(secure.Config{Scope: p.ep.Scope(p.cfg.Net), Identity: ident, Java: p.cfg.JavaTLS, Logger: p.log})
 	if err != nil {
 		return err
 	}
