@@ -94,6 +94,7 @@ func (p *Peer) Why(ctx context.Context, q id.Peer, name string) *diagnose.Report
 	p.checkKnown(r)
 	p.checkRules(r)
 	through := p.checkWays(ctx, r)
+	r.Relays = through
 	for _, w := range through {
 		if !contains(witnesses, w) {
 			witnesses = append(witnesses, w)

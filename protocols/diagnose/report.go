@@ -3,6 +3,7 @@ package diagnose
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -29,6 +30,7 @@ const (
 	ProxyRefuses Cause = "proxy refuses"    // the HTTP proxy does not let it through
 	QueueFull    Cause = "queue full"       // there is a way, but messages are dropped at its end
 	LeaseLost    Cause = "relay lease lost" // its relay does not know it any more
+	Away         Cause = "away"             // its relay keeps its messages, and it does not fetch them
 	NoRoute      Cause = "no route"         // no address, and nobody knows a way
 	Unknown      Cause = "unknown"          // none of these
 )
@@ -63,9 +65,10 @@ type Check struct {
 
 // Report is the outcome of an examination.
 type Report struct {
-	Peer   id.Peer // zero if the name is unknown
-	Name   string  // what was asked for, or the name in the peer's advertisement
-	Checks []Check // in order
+	Peer   id.Peer   // zero if the name is unknown
+	Name   string    // what was asked for, or the name in the peer's advertisement
+	Relays []id.Peer // peers through which it was known to be reached
+	Checks []Check   // in order
 	Cause  Cause
 	Why    string // the cause in a sentence
 	Advice string // what to do
@@ -144,10 +147,13 @@ func (r *Report) AddFacts(f Facts, self id.Peer, now time.Time) {
 		case f.Leased && f.QueueLimit > 0 && f.Queued >= f.QueueLimit:
 			r.Add(Check{Step: StepQueue, Subject: who, Cause: QueueFull, Witness: f.Witness,
 				Detail: fmt.Sprintf("as its relay holds %d messages for it, no more fit, %d were dropped", f.Queued, f.QueueDropped)})
+		case f.Leased && !f.Linked:
+			r.Add(Check{Step: StepRelay, Subject: who, Cause: Away, Witness: f.Witness,
+				Detail: fmt.Sprintf("is its relay and has no link to it; the lease lasts %v more, %d messages wait", f.Left.Round(time.Second), f.Queued)})
 		case f.Leased:
 			r.Add(Check{Step: StepRelay, Subject: who, OK: true, Witness: f.Witness,
 				Detail: fmt.Sprintf("is its relay; the lease lasts %v more, %d messages wait", f.Left.Round(time.Second), f.Queued)})
-		default:
+		case slices.Contains(r.Relays, f.Witness):
 			r.Add(Check{Step: StepRelay, Subject: who, Cause: LeaseLost, Witness: f.Witness, Detail: "is a relay and holds no lease of it"})
 		}
 	}
@@ -189,7 +195,7 @@ func (r *Report) conclude(linked bool) Cause {
 		return Reachable
 	}
 	// From what tells most to what tells least.
-	for _, c := range []Cause{ClockOff, WrongKey, ProxyRefuses, LeaseLost, Expired, WrongPort, Refused, BlackHole, Unresolved} {
+	for _, c := range []Cause{ClockOff, WrongKey, ProxyRefuses, Expired, Away, WrongPort, Refused, LeaseLost, BlackHole, Unresolved} {
 		if r.has(c) {
 			return c
 		}
@@ -266,6 +272,8 @@ func (r *Report) words() (why, advice string) {
 	case LeaseLost:
 		return fmt.Sprintf("it is reached through a relay, and %s %s", at, detail),
 			"it is offline, or has moved to another relay; its new address spreads by itself"
+	case Away:
+		return fmt.Sprintf("it is away: %s %s", at, detail), "it gets the messages when it is back"
 	case NoRoute:
 		return fmt.Sprintf("no address of %s is known that could be dialled, and no peer that leads to it", name),
 			"it needs a rendezvous in common with this one; check the seeds of both"

@@ -75,6 +75,9 @@ func TestConclude(t *testing.T) {
 		{what: "another peer", checks: []Check{address(hole), address(failed(endpoint.PhaseIdentity, errors.New("eve answers")))}, want: WrongKey, says: "eve answers"},
 		{what: "expired", checks: []Check{{Step: StepAdvertisement, Cause: Expired, Detail: "since an hour"}, address(refused)}, want: Expired, says: "an hour"},
 		{what: "its relay holds no lease", checks: []Check{address(hole)}, facts: []Facts{{Witness: relay, Clock: now, Relays: true}}, want: LeaseLost, says: relay.Short()},
+		{what: "a relay that never was its own", checks: []Check{address(hole)}, facts: []Facts{{Witness: ann, Clock: now, Relays: true}}, want: BlackHole},
+		{what: "its port is closed, and a relay between knows nothing", checks: []Check{address(refused)}, facts: []Facts{{Witness: relay, Clock: now, Relays: true}}, want: Refused},
+		{what: "it sleeps", checks: []Check{address(hole)}, facts: []Facts{{Witness: relay, Clock: now, Relays: true, Leased: true, Queued: 2, QueueLimit: 20}}, want: Away, says: "2 messages wait"},
 		{what: "its relay is full", linked: true, facts: []Facts{{Witness: relay, Clock: now, Relays: true, Leased: true, Queued: 20, QueueLimit: 20, QueueDropped: 3}}, want: QueueFull, says: "3 were dropped"},
 		{what: "its pipe is full", linked: true, facts: []Facts{{Witness: bob, Clock: now, Full: "pipe chat"}}, want: QueueFull, says: "pipe chat"},
 		{what: "it refuses us", linked: true, facts: []Facts{{Witness: bob, Clock: now, RefusedAsker: "excluded"}}, want: Excluded, says: "excluded"},
@@ -84,7 +87,7 @@ func TestConclude(t *testing.T) {
 		{what: "slow, but no other clock", checks: []Check{address(hole)}, facts: []Facts{{Witness: relay, Clock: now.Add(-3 * time.Minute), Trip: 2 * time.Minute}}, want: BlackHole},
 		{what: "proxy", checks: []Check{address(hole), address(failed(endpoint.PhaseConnect, proxyError{}))}, want: ProxyRefuses, says: "403"},
 	} {
-		r := Report{Peer: bob, Name: "bob", Checks: c.checks}
+		r := Report{Peer: bob, Name: "bob", Relays: []id.Peer{relay}, Checks: c.checks}
 		if c.none {
 			r.Peer = id.Peer{}
 		}

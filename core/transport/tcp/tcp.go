@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -195,7 +196,11 @@ func listenRange(first, last int) (net.Listener, error) {
 func reason(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {
-		return op.Err
+		err = op.Err
+	}
+	var call *os.SyscallError // "connect: connection refused"
+	if errors.As(err, &call) {
+		err = call.Err
 	}
 	return err
 }
