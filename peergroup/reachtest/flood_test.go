@@ -206,7 +206,7 @@ func TestAttacks(t *testing.T) {
 		if r.Took > late {
 			t.Errorf("%s: 95 of 100 echoes took up to %v", kind, r.Took)
 		}
-		if held-before > growth {
+		if held-before > growth && !racing {
 			t.Errorf("%s: the memory has grown by %d MB", kind, (held-before)>>20)
 		}
 		if named == "" {
