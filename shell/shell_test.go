@@ -120,7 +120,7 @@ func TestPortTaken(t *testing.T) {
 	defer l.Close()
 	addr := l.Addr().String()
 	status, _, stderr := run(t, "", "--home", t.TempDir(), "--lan", "off", "--multicast", "off", "--listen", "tcp://"+addr, "-c", "version")
-	if want := fmt.Sprintf("juxta: cannot listen on %s: bind: address already in use; choose another port with --listen\n", addr); status != 5 || stderr != want {
+	if want := fmt.Sprintf("juxta: cannot listen on %s: address already in use; choose another port with --listen\n", addr); status != 5 || stderr != want {
 		t.Errorf("status %d, %q; want %q", status, stderr, want)
 	}
 	status, _, stderr = run(t, "", "--home", t.TempDir(), "--json", "--lan", "off", "--multicast", "off", "--listen", "tcp://"+addr, "-c", "version")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -378,24 +379,26 @@ func TestOneOriginHasItsShare(t *testing.T) {
 func TestSameAdvertisement(t *testing.T) {
 	v := alone(t)
 	l := letterOf(t, recordings[0])
-	adv, err := readAdv(l.adv)
-	if err != nil {
-		t.Fatal(err)
-	}
 	const from, to = `xml:space="preserve" xmlns:jxta="http://jxta.org"`, `xmlns:jxta="http://jxta.org" xml:space="preserve"`
-	for _, doc := range [][]byte{
+	v.mu.Lock() // all the time: nobody is there to answer the probes of a new member, which would lose its place
+	defer v.mu.Unlock()
+	var m *member
+	for i, doc := range [][]byte{
 		l.adv, bytes.Replace(l.adv, []byte(from), []byte(to), 1), bytes.Replace(l.adv, []byte(":9802"), []byte(":9999"), 1),
 	} {
-		v.take(endpoint.Incoming{
-			Message: message.New(message.XML(message.Platform, elemResponse, doc)), From: adv.Peer, Link: fakeLink{peer: adv.Peer},
-		}, false)
-		if v.Size() != 1 {
+		adv, err := readAdv(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ok bool
+		before := m
+		if m, ok = v.letIn(adv, maphash.Bytes(v.seed, doc), fakeLink{peer: adv.Peer}, time.Now()); !ok {
 			t.Fatal("no member")
 		}
+		if renewed := m.adv == adv; renewed != (i != 1) || before != nil && before != m {
+			t.Errorf("document %d: advertisement renewed %v, another member %v", i, renewed, before != m)
+		}
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	m := v.members[adv.Peer]
 	if m.spoke != 3 || m.adv.Route.Addresses[0].Host != "10.9.0.1:9999" || len(v.docs) != 1 {
 		t.Errorf("%+v", m)
 	}
