@@ -119,8 +119,13 @@ func (s Scope) mangle(service, param string) (string, string) {
 // group; from a transport it is one of the World group. It reports whether a
 // handler took it.
 func (e *Endpoint) Deliver(in Incoming, routed bool) bool {
-	var group string
-	k := route{in.Dest.Service, in.Dest.Param}
+	group, k := e.addressee(in.Dest, routed)
+	return e.deliver(in, group, k, e.handler(group, k))
+}
+
+// addressee takes the group out of a destination.
+func (e *Endpoint) addressee(dst Address, routed bool) (group string, k route) {
+	k = route{dst.Service, dst.Param}
 	if g, ok := strings.CutPrefix(k.service, manglePrefix); ok {
 		group = g
 		k.service, k.param, _ = strings.Cut(k.param, "/")
@@ -129,6 +134,11 @@ func (e *Endpoint) Deliver(in Incoming, routed bool) bool {
 	} else {
 		group = id.WorldGroup.Unique()
 	}
+	return group, k
+}
+
+// handler returns who takes messages for a service of a group, or nil.
+func (e *Endpoint) handler(group string, k route) Handler {
 	h := e.lookup(group, k)
 	if h == nil {
 		// Another spelling of the group's ID; JXSE would not deliver it.
@@ -136,6 +146,10 @@ func (e *Endpoint) Deliver(in Incoming, routed bool) bool {
 			h = e.lookup(g.Unique(), k)
 		}
 	}
+	return h
+}
+
+func (e *Endpoint) deliver(in Incoming, group string, k route, h Handler) bool {
 	if h == nil {
 		e.stats.noListener.Add(1)
 		e.log.Debug("nobody listens", "group", group, "service", k.service, "param", k.param, "from", in.From.Short())
@@ -147,14 +161,22 @@ func (e *Endpoint) Deliver(in Incoming, routed bool) bool {
 	return true
 }
 
-// parsedAddresses remembers the address texts of the last message of a link:
-// one link mostly carries the same ones.
-type parsedAddresses struct {
+// lastSeen remembers what the addresses of the last message of a link meant: one
+// link mostly carries the same ones.
+type lastSeen struct {
+	decoder          message.Decoder
 	srcText, dstText string
 	src, dst         Address
+
+	// Where dst led when the handlers had changed so often.
+	known   bool
+	handled uint64
+	group   string
+	route   route
+	h       Handler
 }
 
-func (p *parsedAddresses) source(b []byte) (Address, error) {
+func (p *lastSeen) source(b []byte) (Address, error) {
 	if string(b) == p.srcText {
 		return p.src, nil
 	}
@@ -165,21 +187,46 @@ func (p *parsedAddresses) source(b []byte) (Address, error) {
 	return a, err
 }
 
-func (p *parsedAddresses) dest(b []byte) (Address, error) {
+func (p *lastSeen) dest(b []byte) (Address, error) {
 	if string(b) == p.dstText {
 		return p.dst, nil
 	}
 	a, err := ParseAddress(string(b))
 	if err == nil {
-		p.dstText, p.dst = string(b), a
+		p.dstText, p.dst, p.known = string(b), a, false
 	}
 	return a, err
 }
 
+// deliver hands a message with the last destination to who takes it.
+func (p *lastSeen) deliver(e *Endpoint, in Incoming) {
+	if handled := e.handled.Load(); !p.known || p.handled != handled {
+		p.group, p.route = e.addressee(in.Dest, false)
+		p.h = e.handler(p.group, p.route)
+		p.handled, p.known = handled, true
+	}
+	e.deliver(in, p.group, p.route, p.h)
+}
+
 // receive takes one encoded message from a transport.
-func (e *Endpoint) receive(l Link, body []byte) error {
+func (e *Endpoint) receive(l Link, body []byte) error { return e.receiveShared(l, body, nil) }
+
+// receiveShared is receive for a message in memory that is used again.
+func (e *Endpoint) receiveShared(l Link, body []byte, mem *message.Memory) error {
 	e.stats.received.Add(1)
-	msg, err := message.Decode(body)
+	var last *lastSeen
+	if l != nil {
+		if c := e.conn(l); c != nil {
+			now := e.now()
+			c.used.Store(now)
+			c.received.Store(now)
+			last = &c.in
+		}
+	}
+	if last == nil {
+		last = new(lastSeen)
+	}
+	msg, err := last.decoder.Decode(body, mem)
 	if err != nil {
 		e.stats.malformed.Add(1)
 		if l != nil {
@@ -188,25 +235,17 @@ func (e *Endpoint) receive(l Link, body []byte) error {
 		return err
 	}
 	in := Incoming{Message: msg, Link: l}
-	var scratch parsedAddresses
-	addrs := &scratch
 	if l != nil {
 		in.From = l.Peer()
-		if c := e.conn(l); c != nil {
-			now := e.now()
-			c.used.Store(now)
-			c.received.Store(now)
-			addrs = &c.in
-		}
 	}
 	src, ok1 := msg.Get(message.Platform, elemSource)
 	dst, ok2 := msg.Get(message.Platform, elemDest)
 	if ok1 {
-		in.Source, err = addrs.source(src.Body)
+		in.Source, err = last.source(src.Body)
 		ok1 = err == nil
 	}
 	if ok2 {
-		in.Dest, err = addrs.dest(dst.Body)
+		in.Dest, err = last.dest(dst.Body)
 		ok2 = err == nil
 	}
 	if !ok1 || !ok2 {
@@ -214,8 +253,8 @@ func (e *Endpoint) receive(l Link, body []byte) error {
 		e.log.Debug("message without usable addresses dropped", "from", in.From.Short())
 		return nil
 	}
+	msg.Remove(message.Platform, elemDest) // mostly the last
 	msg.Remove(message.Platform, elemSource)
-	msg.Remove(message.Platform, elemDest)
 	if l != nil && in.Dest.Service == refusedService {
 		e.takeRefusal(in)
 		return nil
@@ -223,7 +262,7 @@ func (e *Endpoint) receive(l Link, body []byte) error {
 	if !e.originate(&in) {
 		return nil
 	}
-	e.Deliver(in, false)
+	last.deliver(e, in)
 	return nil
 }
 

@@ -38,6 +38,8 @@ var (
 	ErrTooManyLinks = errors.New("too many links")
 	// ErrQueueFull: the queue of messages to this very peer is full.
 	ErrQueueFull = errors.New("queue of messages to self is full")
+
+	errEmpty = fmt.Errorf("endpoint: %w", ErrEmpty)
 )
 
 // Config configures an [Endpoint]. It is copied.
@@ -99,11 +101,14 @@ type Endpoint struct {
 	refused  refusals
 	offences offences
 
+	changes atomic.Uint64 // of the links, counted
+
 	tmu        sync.RWMutex
 	transports []Transport
 	addable    bool // false from Close on
 
 	lmu     sync.RWMutex
+	byLink  sync.Map // of Link to *conn
 	links   int
 	leaving int                 // how many of them are
 	byPeer  map[id.Peer]*conn   // the oldest; the others follow
@@ -113,6 +118,7 @@ type Endpoint struct {
 	idle    *time.Timer         // runs closeIdle; nil without links
 	closed  bool
 
+	handled  atomic.Uint64 // changes of the handlers, counted
 	hmu      sync.RWMutex
 	handlers []*handlers // in order of group
 }
@@ -163,7 +169,7 @@ func (e *Endpoint) Add(t Transport) error {
 	err := t.Start(Host{
 		Peer: e.cfg.Peer, Logger: e.log.With("transport", t.Protocol()),
 		Identity: e.cfg.Identity, RequireSecure: e.cfg.RequireSecure, AllowClaimed: e.cfg.AllowClaimed,
-		Offend: e.Offend, Opened: e.opened, Receive: e.receive, Closed: e.linkClosed,
+		Offend: e.Offend, Opened: e.opened, Receive: e.receive, ReceiveShared: e.receiveShared, Closed: e.linkClosed,
 	})
 	if err != nil {
 		_ = t.Close()
@@ -227,7 +233,7 @@ func (e *Endpoint) SetSecure(r Router) {
 // write in flight; whether it arrives only the receiver knows.
 func (e *Endpoint) Send(ctx context.Context, dst Address, msg *message.Message) error {
 	if msg.Len() == 0 {
-		return fmt.Errorf("endpoint: %w", ErrEmpty)
+		return errEmpty
 	}
 	if dst.Protocol == secureProtocol {
 		r := e.secure.Load()
@@ -262,30 +268,45 @@ func (e *Endpoint) Send(ctx context.Context, dst Address, msg *message.Message) 
 // the two address elements that every hop has.
 func (e *Endpoint) SendOn(ctx context.Context, l Link, dst Address, msg *message.Message) error {
 	if msg.Len() == 0 {
-		return fmt.Errorf("endpoint: %w", ErrEmpty)
+		return errEmpty
 	}
-	src := l.Local()
 	buf := buffers.Get().(*sendBuffer)
 	defer buf.free()
-	buf.addrs = src.AppendTo(buf.addrs[:0])
-	n := len(buf.addrs)
-	buf.addrs = l.Remote().With(dst.Service, dst.Param).AppendTo(buf.addrs)
-	body, err := msg.AppendTo(buf.body[:0],
-		message.Element{Namespace: message.Platform, Name: elemSource, Type: message.TypeText, Body: buf.addrs[:n]},
-		message.Element{Namespace: message.Platform, Name: elemDest, Type: message.TypeText, Body: buf.addrs[n:]})
-	buf.body = body
+	tail, err := buf.tail(l, dst.Service, dst.Param)
 	if err != nil {
-		e.stats.tooLarge.Add(1)
 		return err
 	}
-	if err := l.Send(ctx, body); err != nil {
+	c := e.conn(l)
+	if c == nil {
+		c = &conn{Link: l} // not yet, or no more, a link of this endpoint
+	}
+	return e.sendTail(ctx, c, msg, tail, e.now())
+}
+
+// sendTail writes msg to a link, with the two address elements as its tail.
+func (e *Endpoint) sendTail(ctx context.Context, c *conn, msg *message.Message, tail message.Tail, now int64) error {
+	l := c.Link
+	var err error
+	if s, ok := l.(MessageSender); ok {
+		err = s.SendMessage(ctx, msg, tail)
+	} else {
+		buf := buffers.Get().(*sendBuffer)
+		if buf.body, err = msg.AppendWith(buf.body[:0], tail); err == nil {
+			err = l.Send(ctx, buf.body)
+		}
+		buf.free()
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, message.ErrTooLarge):
+		e.stats.tooLarge.Add(1)
+		return err
+	default:
 		e.stats.unsent.Add(1)
 		return fmt.Errorf("endpoint: send to %s: %w", l.Remote(), err)
 	}
 	e.stats.sent.Add(1)
-	if c := e.conn(l); c != nil {
-		c.used.Store(e.now())
-	}
+	c.used.Store(now)
 	return nil
 }
 
@@ -293,7 +314,7 @@ func (e *Endpoint) SendOn(ctx context.Context, l Link, dst Address, msg *message
 // returns [ErrNoTransport] if none can, else the first error if all failed.
 func (e *Endpoint) Broadcast(ctx context.Context, service, param string, msg *message.Message) error {
 	if msg.Len() == 0 {
-		return fmt.Errorf("endpoint: %w", ErrEmpty)
+		return errEmpty
 	}
 	if e.ctx.Err() != nil {
 		return fmt.Errorf("endpoint: broadcast: %w", ErrClosed)
@@ -369,12 +390,27 @@ const (
 )
 
 // sendBuffer is the memory for sending one message.
-type sendBuffer struct{ body, addrs []byte }
+type sendBuffer struct{ body, addrs, tails []byte }
 
-var buffers = sync.Pool{New: func() any { return &sendBuffer{body: make([]byte, 0, 4096)} }}
+var buffers = sync.Pool{New: func() any { return new(sendBuffer) }}
 
 func (b *sendBuffer) free() {
 	if cap(b.body) <= maxPooledBuffer {
 		buffers.Put(b)
 	}
+}
+
+// tail makes the address elements of a message to a service at the other end of a
+// link, in the memory of b.
+func (b *sendBuffer) tail(l Link, service, param string) (message.Tail, error) {
+	b.addrs = l.Local().AppendTo(b.addrs[:0])
+	n := len(b.addrs)
+	b.addrs = l.Remote().With(service, param).AppendTo(b.addrs)
+	tail, err := message.AppendTail(b.tails[:0],
+		message.Element{Namespace: message.Platform, Name: elemSource, Type: message.TypeText, Body: b.addrs[:n]},
+		message.Element{Namespace: message.Platform, Name: elemDest, Type: message.TypeText, Body: b.addrs[n:]})
+	if err == nil {
+		b.tails = tail.Memory()
+	}
+	return tail, err
 }

@@ -23,6 +23,7 @@ func (s Scope) Handle(service, param string, h Handler) (remove func(), err erro
 		return nil, fmt.Errorf("endpoint: %w: %s/%s in group %s", ErrTaken, service, param, s.group)
 	}
 	all.add(r)
+	e.handled.Add(1)
 	return r.remove, nil
 }
 
@@ -38,6 +39,7 @@ func (r *registered) remove() {
 	all.e.hmu.Lock()
 	defer all.e.hmu.Unlock()
 	all.remove(r)
+	all.e.handled.Add(1)
 	if i, found := all.e.handlersOf(all.group); found && len(all.list) == 0 && all.e.handlers[i] == all {
 		all.e.handlers = slices.Delete(all.e.handlers, i, i+1)
 	}

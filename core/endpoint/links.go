@@ -22,7 +22,7 @@ type conn struct {
 	leaving bool
 
 	// in caches the addresses of the last message; it belongs to the reading goroutine.
-	in parsedAddresses
+	in lastSeen
 }
 
 // LinkEvent tells that a link came up or went down.
@@ -115,17 +115,8 @@ func (e *Endpoint) conns(yield func(*conn) bool) {
 
 // conn returns what is kept about an open link, or nil.
 func (e *Endpoint) conn(l Link) *conn {
-	p := l.Peer()
-	e.lmu.RLock()
-	defer e.lmu.RUnlock()
-	return e.connLocked(p, l)
-}
-
-func (e *Endpoint) connLocked(p id.Peer, l Link) *conn {
-	for c := e.byPeer[p]; c != nil; c = c.next {
-		if c.Link == l {
-			return c
-		}
+	if c, ok := e.byLink.Load(l); ok {
+		return c.(*conn)
 	}
 	return nil
 }
@@ -192,6 +183,8 @@ func (e *Endpoint) enter(c *conn) {
 		c.at = placeOf(c.Remote())
 		e.dialled = append(e.dialled, c)
 	}
+	e.byLink.Store(c.Link, c)
+	e.changes.Add(1)
 	e.lookIdle(e.cfg.IdleTimeout)
 }
 
@@ -199,6 +192,8 @@ func (e *Endpoint) enter(c *conn) {
 // to its peer. lmu is held.
 func (e *Endpoint) leave(c *conn) (last bool) {
 	e.links--
+	e.byLink.Delete(c.Link)
+	e.changes.Add(1)
 	if c.leaving {
 		e.leaving--
 	}
@@ -266,7 +261,7 @@ func (c *conn) olderThan(o *conn) *conn {
 
 func (e *Endpoint) linkClosed(l Link) {
 	e.lmu.Lock()
-	c := e.connLocked(l.Peer(), l)
+	c := e.conn(l)
 	if c == nil {
 		e.lmu.Unlock()
 		return

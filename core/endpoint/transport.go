@@ -8,6 +8,7 @@ import (
 
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/identity"
+	"github.com/juxta-p2p/juxta/core/message"
 )
 
 // Transport carries encoded messages between peers over one kind of network.
@@ -113,6 +114,11 @@ type Host struct {
 	// that the octets were not a message; the link should be closed.
 	Receive func(l Link, body []byte) error
 
+	// ReceiveShared, if not nil, may be called in place of Receive for a body that
+	// lies in memory which is used again: the callee becomes a user of mem, in
+	// place of the caller, and does not own body.
+	ReceiveShared func(l Link, body []byte, mem *message.Memory) error
+
 	// Closed is called once for each link that Opened took, after its last
 	// Receive.
 	Closed func(Link)
@@ -151,6 +157,17 @@ type Link interface {
 
 	// Close closes the link at once. The other side is not told.
 	Close() error
+}
+
+// MessageSender is a [Link] that encodes messages itself, right into what it
+// writes, which spares a copy.
+type MessageSender interface {
+	Link
+
+	// SendMessage sends a message with a tail behind its elements, as Send does with
+	// their encoded form. The message is not changed, and neither it nor the tail
+	// is kept.
+	SendMessage(ctx context.Context, msg *message.Message, tail message.Tail) error
 }
 
 // Dialled returns the address under which the other side dialled an accepted

@@ -32,6 +32,14 @@ const (
 	// routing and the two endpoint addresses need.
 	platformRoom = 4
 
+	// maxNames bounds the names that a Decoder remembers, and maxRemembered each of
+	// them in octets.
+	maxNames      = 16
+	maxRemembered = 64
+
+	// poison is what released memory is overwritten with in tests.
+	poison = 0xdb
+
 	// minElement is the size of the smallest element: magic, namespace, flags,
 	// empty name, empty body. Counts are checked against it before allocating.
 	minElement = 12
@@ -42,3 +50,7 @@ const (
 	streamAhead  = 64 << 10
 	streamSpare  = 512
 )
+
+// memoryClasses are the sizes of memory that is used again: what a link reads at
+// once, and bodies of 16, 32 and 64 KiB with their message around them.
+var memoryClasses = [...]int{2 << 10, 8 << 10, 18 << 10, 32 << 10, 72 << 10}

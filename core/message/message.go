@@ -69,6 +69,7 @@ func Bytes(namespace, name string, b []byte) Element {
 type Message struct {
 	elems  []Element
 	spaces []string // namespaces 2, 3, … in the order of the decoded original
+	mem    *Memory  // in which the bodies lie, if it is to be released
 
 	// Trailer holds the signed trailer that JXSE 2.7 puts behind a message, if
 	// the message was decoded from a package that had one.
@@ -122,9 +123,20 @@ func (m *Message) Text(namespace, name string) string {
 // Remove deletes all elements of that namespace and name and reports whether
 // there was any.
 func (m *Message) Remove(namespace, name string) bool {
-	n := len(m.elems)
+	i := 0
+	for i < len(m.elems) && !m.elems[i].Is(namespace, name) {
+		i++
+	}
+	switch i {
+	case len(m.elems):
+		return false
+	case len(m.elems) - 1:
+		m.elems[i] = Element{}
+		m.elems = m.elems[:i]
+		return true
+	}
 	m.elems = slices.DeleteFunc(m.elems, func(e Element) bool { return e.Is(namespace, name) })
-	return len(m.elems) < n
+	return true
 }
 
 // Replace removes the elements of the same namespace and name and appends e,
@@ -138,5 +150,8 @@ func (m *Message) Replace(e Element) {
 func (m *Message) Clone() *Message {
 	c := *m
 	c.elems = slices.Clone(m.elems)
+	if c.mem != nil {
+		c.mem.Hold()
+	}
 	return &c
 }

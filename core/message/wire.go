@@ -12,6 +12,9 @@ const (
 	msgMagic  = "jxmg"
 	elemMagic = "jxel"
 
+	// elementHead is the magic, the namespace and the flags.
+	elementHead = len(elemMagic) + 2
+
 	flagType      = 0x01
 	flagSignature = 0x04
 )
@@ -63,7 +66,31 @@ func (m *Message) AppendTo(b []byte, tail ...Element) ([]byte, error) {
 	for i := range tail {
 		spaces = addSpace(spaces, tail[i].Namespace)
 	}
-	count := len(m.elems) + len(tail)
+	out, err := m.appendElements(b, spaces, len(tail))
+	for i := range tail {
+		if err == nil {
+			out, err = tail[i].appendTo(out, spaces)
+		}
+	}
+	if err != nil {
+		return b, err
+	}
+	return out, nil
+}
+
+// AppendWith is [Message.AppendTo] with a tail that was encoded before.
+func (m *Message) AppendWith(b []byte, tail Tail) ([]byte, error) {
+	var arr [8]string
+	out, err := m.appendElements(b, m.namespaces(arr[:0]), tail.n)
+	if err != nil {
+		return b, err
+	}
+	return append(out, tail.raw...), nil
+}
+
+// appendElements appends the message but for a tail of that many elements.
+func (m *Message) appendElements(b []byte, spaces []string, tail int) ([]byte, error) {
+	count := len(m.elems) + tail
 	if count > MaxElements || len(spaces) > MaxNamespaces {
 		return b, fmt.Errorf("message: %w: %d elements, %d namespaces", ErrTooLarge, count, len(spaces))
 	}
@@ -83,12 +110,35 @@ func (m *Message) AppendTo(b []byte, tail ...Element) ([]byte, error) {
 			return b, err
 		}
 	}
-	for i := range tail {
-		if out, err = tail[i].appendTo(out, spaces); err != nil {
-			return b, err
+	return out, nil
+}
+
+// Tail is encoded elements of the platform, to follow the elements of messages.
+// The zero value has none. It is immutable.
+type Tail struct {
+	n   int
+	raw []byte
+}
+
+// Size returns the encoded size in octets.
+func (t Tail) Size() int { return len(t.raw) }
+
+// Memory returns the memory of the tail, to be used again when the tail is not.
+func (t Tail) Memory() []byte { return t.raw }
+
+// AppendTail encodes elements into b, whose memory the tail then uses. They must be
+// of the namespace [Platform] or of the empty one, which need no declaration.
+func AppendTail(b []byte, elems ...Element) (Tail, error) {
+	for i := range elems {
+		if ns := elems[i].Namespace; ns != "" && ns != Platform {
+			return Tail{}, fmt.Errorf("message: namespace %q in a tail", clip(ns))
+		}
+		var err error
+		if b, err = elems[i].appendTo(b, nil); err != nil {
+			return Tail{}, err
 		}
 	}
-	return out, nil
+	return Tail{len(elems), b}, nil
 }
 
 // MarshalBinary implements [encoding.BinaryMarshaler]; see [Message.AppendTo].
@@ -172,6 +222,54 @@ func appendString(b []byte, s string) []byte {
 // beside those that JXTA itself uses.
 func Decode(b []byte) (*Message, error) {
 	d := decoder{b: b}
+	return d.decode()
+}
+
+// Decoder decodes messages one after the other, as those of one link, and remembers
+// the names in them, which are mostly the same. The zero value is ready for use. It
+// is not safe for concurrent use.
+type Decoder struct {
+	names [maxNames]string
+	next  int // in names, the one that is expected next
+	last  int // in names, the one that was remembered last
+}
+
+// Decode is [Decode] of a message in memory that is used again: the message becomes
+// a user of mem in place of the caller, until its [Message.Release]. mem may be nil.
+func (d *Decoder) Decode(b []byte, mem *Memory) (*Message, error) {
+	x := decoder{b: b, known: d}
+	m, err := x.decode()
+	if err == nil {
+		m.mem = mem
+	} else if mem != nil {
+		mem.Release()
+	}
+	return m, err
+}
+
+// find returns a name that was remembered, or "".
+func (d *Decoder) find(b []byte) string {
+	for i := range d.names {
+		at := (d.next + i) % maxNames
+		if s := d.names[at]; len(s) == len(b) && s == string(b) {
+			d.next = (at + 1) % maxNames
+			return s
+		}
+	}
+	return ""
+}
+
+// remember makes a string of b and keeps it, unless it is too long.
+func (d *Decoder) remember(b []byte) string {
+	s := string(b)
+	if len(b) <= maxRemembered {
+		d.last = (d.last + 1) % maxNames
+		d.names[d.last], d.next = s, (d.last+1)%maxNames
+	}
+	return s
+}
+
+func (d *decoder) decode() (*Message, error) {
 	if string(d.take(4)) != msgMagic {
 		return nil, fmt.Errorf("message: %w: it does not start with %q", ErrFormat, msgMagic)
 	}
@@ -198,6 +296,9 @@ func Decode(b []byte) (*Message, error) {
 	}
 	for i := range m.elems {
 		d.element(&m.elems[i], m.spaces, false)
+		if d.err != nil {
+			return nil, fmt.Errorf("message: %w: %w", ErrFormat, d.err)
+		}
 	}
 	if d.err != nil {
 		return nil, fmt.Errorf("message: %w: %w", ErrFormat, d.err)
@@ -218,9 +319,20 @@ type smallFrame struct {
 	roomElems [6]Element
 }
 
+// tinyFrame is for a message with one or two elements of an application, which is
+// what goes straight over a link.
+type tinyFrame struct {
+	frame
+	roomElems [4]Element
+}
+
 func newMessage(spaces, elements int) *Message {
 	var f *frame
-	if elements <= len(smallFrame{}.roomElems) {
+	if elements <= len(tinyFrame{}.roomElems) {
+		tiny := new(tinyFrame)
+		f = &tiny.frame
+		f.elems = tiny.roomElems[:0]
+	} else if elements <= len(smallFrame{}.roomElems) {
 		small := new(smallFrame)
 		f = &small.frame
 		f.elems = small.roomElems[:0]
@@ -247,7 +359,8 @@ func (d *decoder) peekCount(spaces int) int {
 // decoder reads from b with one sticky error.
 type decoder struct {
 	b     []byte
-	names strings.Builder // holds the names that are not interned, many in one allocation
+	known *Decoder        // remembers names; may be nil
+	names strings.Builder // else holds the names that are not interned, many in one allocation
 	err   error
 }
 
@@ -289,6 +402,12 @@ func (d *decoder) name(limit int) string {
 
 // text returns b as a string of its own memory.
 func (d *decoder) text(b []byte) string {
+	if d.known != nil && len(b) > 0 {
+		if s := d.known.find(b); s != "" {
+			return s
+		}
+		return d.known.remember(b)
+	}
 	if s := intern(b); s != "" || len(b) == 0 {
 		return s
 	}
@@ -306,13 +425,16 @@ func (d *decoder) text(b []byte) string {
 }
 
 func (d *decoder) element(e *Element, spaces []string, signature bool) {
-	if magic := d.take(4); d.err == nil && string(magic) != elemMagic {
-		d.err = fmt.Errorf("an element does not start with %q", elemMagic)
-	}
-	ns, flags := int(d.u8()), d.u8()
+	head := d.take(elementHead)
 	switch {
+	case len(head) >= len(elemMagic) && string(head[:4]) != elemMagic:
+		d.err = fmt.Errorf("an element does not start with %q", elemMagic)
+		return
 	case d.err != nil:
 		return
+	}
+	ns, flags := int(head[4]), head[5]
+	switch {
 	case ns == 1:
 		e.Namespace = Platform
 	case ns >= 2 && ns-2 < len(spaces):

@@ -51,9 +51,11 @@ func BenchmarkUnicast(b *testing.B) {
 					}
 				}()
 				for range b.N {
-					if _, err := in.Receive(b.Context()); err != nil {
+					m, err := in.Receive(b.Context())
+					if err != nil {
 						b.Fatal(err)
 					}
+					m.Release()
 				}
 				b.StopTimer()
 				if st := in.Stats(); st.DroppedFull > 0 {

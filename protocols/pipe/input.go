@@ -291,7 +291,7 @@ func (in *Input) dismiss(ctx context.Context) {
 
 // receive takes a message of a unicast pipe from the endpoint.
 func (in *Input) receive(_ context.Context, x endpoint.Incoming) {
-	if in.adv.Type == advertisements.UnicastSecure && !x.Secured {
+	if in.adv.Type == advertisements.UnicastSecure && !x.Secured && !private(x) {
 		in.stats.plain.Add(1)
 		in.s.stats.inputPlain.Add(1)
 		return
@@ -300,6 +300,12 @@ func (in *Input) receive(_ context.Context, x endpoint.Incoming) {
 	if in.admit(m) {
 		in.q.putWait(m)
 	}
+}
+
+// private reports whether a message came straight over a link to its originator on
+// which nobody else can read.
+func private(x endpoint.Incoming) bool {
+	return x.Link != nil && x.Link.Peer() == x.From && endpoint.Private(x.Link)
 }
 
 // admit counts a message and reports whether it is to be queued.

@@ -42,7 +42,15 @@ type Output struct {
 }
 
 // bond is the binding of an output to a peer.
-type bond struct{ peer id.Peer }
+type bond struct {
+	peer id.Peer
+	path *endpoint.Path
+}
+
+// bond binds to a peer.
+func (o *Output) bond(p id.Peer) *bond {
+	return &bond{p, o.s.scope.Path(p, pipeService, o.param, o.adv.Type == advertisements.UnicastSecure)}
+}
 
 // Dial opens the sending end of a pipe. For a unicast pipe it asks the group who
 // listens, again and again, until a peer answers or ctx ends; the error is then
@@ -82,7 +90,7 @@ func (s *Service) Bind(adv *advertisements.Pipe, peer id.Peer) (*Output, error) 
 		return nil, fmt.Errorf("pipe: bind %s: %w: a unicast pipe and a peer are needed", label(adv), ErrType)
 	}
 	o.fixed = true
-	o.bound.Store(&bond{peer})
+	o.bound.Store(o.bond(peer))
 	return o, nil
 }
 
@@ -177,7 +185,7 @@ func (o *Output) Send(ctx context.Context, msg *message.Message) error {
 				return err
 			}
 		}
-		err := o.sendTo(ctx, b.peer, msg)
+		err := o.sendTo(ctx, b, msg)
 		if err == nil {
 			if !o.used.Load() {
 				o.used.Store(true)
@@ -197,10 +205,10 @@ func movable(err error) bool {
 	return !errors.Is(err, endpoint.ErrEmpty) && !errors.Is(err, message.ErrTooLarge) && !errors.Is(err, endpoint.ErrClosed)
 }
 
-// sendTo gives the message to one peer.
-func (o *Output) sendTo(ctx context.Context, p id.Peer, msg *message.Message) error {
+// sendTo gives the message to the peer it is bound to.
+func (o *Output) sendTo(ctx context.Context, b *bond, msg *message.Message) error {
 	s := o.s
-	if p == s.self {
+	if b.peer == s.self {
 		in := s.local(o.adv.ID, o.adv.Type)
 		if in == nil || !in.takeOwn(ctx, msg) {
 			if err := context.Cause(ctx); err != nil {
@@ -210,20 +218,20 @@ func (o *Output) sendTo(ctx context.Context, p id.Peer, msg *message.Message) er
 		}
 		return nil
 	}
-	send, wait := s.scope.Send, reachWait
-	if o.adv.Type == advertisements.UnicastSecure {
-		send, wait = s.scope.SendSecure, secureWait
+	if o.fixed || b.path.Direct() != nil {
+		return b.path.Send(ctx, msg)
 	}
-	if o.fixed {
-		return send(ctx, p, pipeService, o.param, msg)
+	wait := reachWait
+	if o.adv.Type == advertisements.UnicastSecure {
+		wait = secureWait
 	}
 	for {
 		short := patient(ctx, wait)
-		err := send(short, p, pipeService, o.param, msg)
+		err := b.path.Send(short, msg)
 		short.stop()
 		// If it took too long only because the link is busy there is a peer that
 		// listens, and nothing but to wait.
-		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) || s.ep.LinkTo(p) == nil {
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) || s.ep.LinkTo(b.peer) == nil {
 			return err
 		}
 	}
@@ -258,7 +266,7 @@ func (o *Output) bind(ctx context.Context) (*bond, error) {
 
 // bindTo binds the output to a peer that has said that it listens.
 func (o *Output) bindTo(p id.Peer) *bond {
-	b := &bond{p}
+	b := o.bond(p)
 	o.s.mu.Lock()
 	if !o.last.IsZero() && o.last != p {
 		o.s.stats.moves.Add(1)

@@ -50,11 +50,11 @@ func TestSecurePipe(t *testing.T) {
 		want(t, "proven", m.Proven, true)
 		want(t, "messages on the network that hold it", seen, 0)
 
-		// Whatever comes another way is dropped, however it got here.
-		plain := endpoint.PeerAddress(b.id, "PipeService", adv.ID.String())
-		if err := a.ep.Send(ctx, plain, line("forged")); err != nil {
-			t.Fatal(err)
-		}
+		// Whatever comes another way is dropped: here the rendezvous says that it is
+		// from the sender.
+		b.ep.Deliver(endpoint.Incoming{
+			Message: line("forged"), From: a.id, Link: b.ep.LinkTo(r.id), Dest: endpoint.PeerAddress(b.id, "PipeService", adv.ID.String()),
+		}, true)
 		synctest.Wait()
 		time.Sleep(time.Second)
 		send(t, out, "more")

@@ -75,7 +75,7 @@ func (s *Set) handshake(ctx context.Context, c net.Conn, target endpoint.Address
 		s: s, c: c, in: &patient{c: c, silence: s.times.Read}, local: s.cfg.Local(c), dialed: r == dialler,
 		ip: origin(c), space: make(chan struct{}, 1), closed: make(chan struct{}),
 	}
-	l.br = bufio.NewReaderSize(l.in, readBuffer)
+	l.br = bufio.NewReaderSize(l.in, welcomeBuffer)
 	var err error
 	if r == follower {
 		l.dialed, err = l.unheard(ctx, deadline)
@@ -92,11 +92,22 @@ func (s *Set) handshake(ctx context.Context, c net.Conn, target endpoint.Address
 		return nil, context.Cause(ctx) // it may still be about to set the deadline
 	}
 	_ = c.SetDeadline(time.Time{})
+	l.beginReading()
 	if err := s.judge(l); err != nil {
 		s.stats.unproven.Add(1)
 		return nil, fmt.Errorf("peer %s: %w", l.peer.Short(), err)
 	}
 	return l, nil
+}
+
+// beginReading leaves the buffer of the handshake behind.
+func (l *link) beginReading() {
+	if l.tls != nil {
+		l.box.start(l.br, l.tls)
+	} else {
+		l.box.start(l.br, l.in)
+	}
+	l.br = nil
 }
 
 // count counts a failed handshake and returns the error to report.

@@ -1,10 +1,6 @@
 package stream
 
-import (
-	"time"
-
-	"github.com/juxta-p2p/juxta/core/transport/framing"
-)
+import "time"
 
 const (
 	// maxQueued bounds the octets that wait behind a write in flight; senders
@@ -12,8 +8,19 @@ const (
 	// processor's cache and that what is urgent does not queue for long.
 	maxQueued = 1 << 18
 
-	// maxAhead bounds the memory taken for a message before its octets came.
-	maxAhead = 64 << 10
+	// maxAhead bounds the memory taken for a message before its octets came: one
+	// with a body of 64 KiB fits.
+	maxAhead = 72 << 10
+
+	// Octets are read into slabs of minSlab to maxSlab, as the traffic asks for;
+	// a link at rest holds one. Small enough that a message which somebody keeps
+	// does not keep much with it, large enough for many small ones a system call.
+	minSlab = 2 << 10
+	maxSlab = 32 << 10
+
+	// maxShared is the size of a message up to which it shares a slab with others.
+	// The body of a longer one is read to where it stays.
+	maxShared = 8 << 10
 
 	// maxCopied is the size of a message up to which copying it behind its header
 	// is cheaper than telling the system of two pieces.
@@ -22,16 +29,15 @@ const (
 	// maxPooled bounds the write buffers kept for reuse: a full queue fits.
 	maxPooled = 2 * maxQueued
 
-	// readBuffer holds several small messages per system call.
-	readBuffer = 16 << 10
+	// maxEmptyReads is how often in a row a read may give nothing.
+	maxEmptyReads = 100
+
+	// welcomeBuffer is for reading the welcome, or the first octets of TLS.
+	welcomeBuffer = 4 << 10
 
 	// burstGap is the time after a write within which a new message counts as
 	// one of a burst: shorter than any round trip, longer than a loop around Send.
 	burstGap = 5 * time.Microsecond
-
-	// maxRecord is what fits a TLS record, less a header: messages up to it are
-	// copied behind their header to travel as one.
-	maxRecord = 16<<10 - framing.HeaderSize
 
 	// maxAnswers bounds the octets of TLS itself, such as answers to new keys,
 	// that wait for a side which asks for them and takes nothing.

@@ -20,7 +20,8 @@ type link struct {
 	s        *Set
 	c        net.Conn
 	in       *patient
-	br       *bufio.Reader // reads from in, or from tls
+	br       *bufio.Reader // of the handshake; reads from in, or from tls
+	box      inbox         // after it
 	peer     id.Peer
 	local    endpoint.Address
 	remote   endpoint.Address

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/juxta-p2p/juxta/core/message"
 	"github.com/juxta-p2p/juxta/core/transport/framing"
 )
 
@@ -29,7 +31,7 @@ func (l *link) read() {
 
 func (l *link) readAll() error {
 	for {
-		body, err := l.readFrame()
+		body, mem, err := l.readFrame()
 		if err != nil {
 			if !ended(err) {
 				l.s.stats.badFrame.Add(1)
@@ -43,7 +45,12 @@ func (l *link) readAll() error {
 			return net.ErrClosed // and what came before is no longer wanted
 		default:
 		}
-		if err := l.s.host.Receive(l, body); err != nil {
+		if l.s.host.ReceiveShared != nil {
+			err = l.s.host.ReceiveShared(l, body, mem)
+		} else {
+			err = l.s.host.Receive(l, body) // which keeps it, so that the memory is not released
+		}
+		if err != nil {
 			l.s.stats.badFrame.Add(1)
 			l.s.host.Logger.Debug("link closed", "peer", l.peer.Short(), "error", err)
 			return err
@@ -103,32 +110,152 @@ func (p *patient) Read(b []byte) (int, error) {
 	return p.c.Read(b)
 }
 
-// readFrame reads one message. Between messages the other side may be silent
-// for as long as it likes; inside one it may not.
-func (l *link) readFrame() ([]byte, error) {
-	l.in.inside = false
-	if _, err := l.br.Peek(1); err != nil {
-		return nil, err
-	}
-	l.in.inside, l.in.extra, l.in.begun = true, 0, time.Time{}
-	h, err := framing.ReadHeader(l.br)
-	if err != nil {
-		return nil, err
-	}
-	if h.Length > uint64(l.s.cfg.MaxMessage) {
-		return nil, fmt.Errorf("stream: a message of %d octets is announced, the limit is %d", h.Length, l.s.cfg.MaxMessage)
-	}
-	n := int(h.Length)
-	l.in.extra = time.Duration(n) * time.Second / minRate
-	return l.readBody(n)
+// inbox takes messages out of what comes over a connection. It reads into slabs,
+// which the messages then share: a slab is never written where a message lies, and
+// is used again when it and the messages in it are not used any more. Slabs grow
+// with the traffic, so that a link at rest holds little.
+type inbox struct {
+	src  io.Reader
+	mem  *message.Memory // the slab's
+	slab []byte
+	r, w int // what lies between is not read yet
+	size int // of the next slab
 }
 
-// readBody takes memory only for octets that came, but for maxAhead.
-func (l *link) readBody(n int) ([]byte, error) {
+// start begins with what is left in a buffered reader, and goes on with src.
+func (x *inbox) start(left *bufio.Reader, src io.Reader) {
+	x.src, x.size = src, minSlab
+	if n := left.Buffered(); n > 0 {
+		x.room(n)
+		x.w, _ = io.ReadFull(left, x.slab[:n])
+	}
+}
+
+// room makes room for a message of need octets, which has begun at x.r.
+func (x *inbox) room(need int) {
+	if x.r == x.w && x.mem != nil && !x.mem.Shared() {
+		x.r, x.w = 0, 0 // nobody can come to use it but through here
+	}
+	if x.w < len(x.slab) && x.r+need <= len(x.slab) {
+		return
+	}
+	fresh := message.NewMemory(max(x.size, need))
+	x.w = copy(fresh.Bytes(), x.slab[x.r:x.w])
+	x.drop()
+	x.mem, x.slab = fresh, fresh.Bytes()
+}
+
+// drop leaves the slab to the messages in it.
+func (x *inbox) drop() {
+	if x.mem != nil {
+		x.mem.Release()
+	}
+	x.mem, x.slab, x.r = nil, nil, 0
+}
+
+// spent forgets what came of a long message, which has been copied. Where there
+// is one more will follow, and its octets are better read to where they stay.
+func (x *inbox) spent() {
+	if x.size = minSlab; len(x.slab) > minSlab || x.mem.Shared() {
+		x.drop()
+	}
+	x.r, x.w = 0, 0
+}
+
+// more reads once.
+func (x *inbox) more() error {
+	free := x.slab[x.w:]
+	n, err := x.src.Read(free)
+	for range maxEmptyReads {
+		if n > 0 || err != nil {
+			break
+		}
+		n, err = x.src.Read(free)
+	}
+	x.w += n
+	switch {
+	case n == len(free):
+		x.size = min(2*x.size, maxSlab)
+	case n < x.size/8:
+		x.size = max(x.size/2, minSlab)
+	}
+	if n > 0 {
+		return nil // an error will come again
+	}
+	if err == nil {
+		return io.ErrNoProgress
+	}
+	return err
+}
+
+// readFrame reads one message. Between messages the other side may be silent
+// for as long as it likes; inside one it may not.
+// The caller becomes a user of mem, in which body lies; it is nil if the body is the
+// caller's own.
+func (l *link) readFrame() (body []byte, mem *message.Memory, err error) {
+	x := &l.box
+	begun := false
+	for need := 1; ; {
+		if have := x.slab[x.r:x.w]; len(have) >= need {
+			h, rest, err := framing.ParseHeader(have)
+			switch {
+			case err == nil && h.Length > uint64(l.s.cfg.MaxMessage):
+				return nil, nil, fmt.Errorf("stream: a message of %d octets is announced, the limit is %d", h.Length, l.s.cfg.MaxMessage)
+			case err == nil:
+				n, head := int(h.Length), len(have)-len(rest)
+				if n <= len(rest) {
+					x.r += head + n
+					x.mem.Hold()
+					return rest[:n:n], x.mem, nil
+				}
+				if !begun {
+					begun = true
+					l.begin()
+				}
+				l.in.extra = time.Duration(n) * time.Second / minRate
+				if n > maxShared {
+					defer x.spent()
+					return l.readBody(n, rest)
+				}
+				need = head + n
+			case errors.Is(err, io.ErrUnexpectedEOF):
+				need = len(have) + 1
+			default:
+				return nil, nil, err
+			}
+		}
+		if x.w > x.r {
+			if !begun {
+				begun = true
+				l.begin()
+			}
+		} else {
+			l.in.inside = false
+		}
+		x.room(need)
+		if err := x.more(); err != nil {
+			if errors.Is(err, io.EOF) && x.w > x.r {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, nil, err
+		}
+	}
+}
+
+// begin notes that a message has begun and is not there to its end.
+func (l *link) begin() { l.in.inside, l.in.extra, l.in.begun = true, 0, time.Time{} }
+
+// readBody reads a long message, of which a part has come. It takes memory only
+// for octets that came, but for maxAhead.
+func (l *link) readBody(n int, part []byte) ([]byte, *message.Memory, error) {
 	if n <= maxAhead {
-		body := make([]byte, n)
-		_, err := io.ReadFull(l.br, body)
-		return body, err
+		mem := message.NewMemory(n)
+		body := mem.Bytes()[:n:n]
+		if _, err := io.ReadFull(l.box.src, body[copy(body, part):]); err != nil {
+			mem.Release()
+			return nil, nil, unexpected(err)
+		}
+		return body, mem, nil
 	}
 	parts := make([]*[maxAhead]byte, 0, 8)
 	defer func() {
@@ -139,15 +266,25 @@ func (l *link) readBody(n int) ([]byte, error) {
 	for left := n; left > 0; left -= maxAhead {
 		p := portions.Get().(*[maxAhead]byte)
 		parts = append(parts, p)
-		if _, err := io.ReadFull(l.br, p[:min(left, maxAhead)]); err != nil {
-			return nil, err
+		have := copy(p[:], part)
+		part = part[have:]
+		if _, err := io.ReadFull(l.box.src, p[have:min(left, maxAhead)]); err != nil {
+			return nil, nil, unexpected(err)
 		}
 	}
 	body := make([]byte, 0, n)
 	for _, p := range parts {
 		body = append(body, p[:min(n-len(body), maxAhead)]...)
 	}
-	return body, nil
+	return body, nil, nil
+}
+
+// unexpected is the error for an end inside a message.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // portions holds the parts of long messages until all of them are there.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/identity"
-	"github.com/juxta-p2p/juxta/core/transport/framing"
 )
 
 // What the sides agree on in the TLS handshake (ALPN): that JXTA follows; and after
@@ -54,7 +53,7 @@ func (l *link) secure(proto string) error {
 			return identity.VerifyPeer(keyPeer(cert), cert)
 		},
 	}
-	l.wire = &wire{Conn: l.c, l: l, under: l.br, client: l.dialed}
+	l.wire = &wire{Conn: l.c, l: l, in: l.in, under: l.br, client: l.dialed}
 	if l.tls = tls.Server(l.wire, cfg); l.dialed {
 		l.tls = tls.Client(l.wire, cfg)
 	}
@@ -62,7 +61,7 @@ func (l *link) secure(proto string) error {
 		return fmt.Errorf("%w: %w", errTLS, err)
 	}
 	l.private = true
-	l.br = bufio.NewReaderSize(l.tls, framing.MaxHeader)
+	l.br = bufio.NewReaderSize(l.tls, welcomeBuffer)
 	return nil
 }
 
@@ -88,7 +87,8 @@ func keyPeer(cert *x509.Certificate) id.Peer {
 type wire struct {
 	net.Conn
 	l      *link
-	under  *bufio.Reader // holds what came behind the welcome
+	in     *patient
+	under  *bufio.Reader // over in; holds what came behind the welcome; nil when it has been read
 	client bool          // has not heard from the server yet
 	open   bool          // the handshake of the link is over
 }
@@ -101,7 +101,14 @@ func (w *wire) Read(b []byte) (int, error) {
 			return 0, ErrCrossed
 		}
 	}
-	return w.under.Read(b)
+	if w.under == nil {
+		return w.in.Read(b)
+	}
+	if n := w.under.Buffered(); n > 0 {
+		return w.under.Read(b[:min(n, len(b))])
+	}
+	w.under = nil
+	return w.in.Read(b)
 }
 
 // Write implements io.Writer.
@@ -143,37 +150,6 @@ func (l *link) encrypt(b []byte) error {
 	l.sealing = false
 	l.mu.Unlock()
 	return err
-}
-
-// writeSealed encrypts one message and writes it until the deadline, like writeOne.
-func (l *link) writeSealed(body []byte) (rest *frames, err error) {
-	head := framesPool.Get().(*frames)
-	n := min(len(body), maxRecord)
-	head.b = append(framing.AppendHeader(head.b, len(body)), body[:n]...)
-	err = l.encrypt(head.b)
-	head.free()
-	for {
-		if err != nil {
-			return nil, err
-		}
-		body = body[n:]
-		f := l.takeSealed(0)
-		var wrote int
-		if wrote, err = l.c.Write(f.b); wrote < len(f.b) || err != nil {
-			// TLS must not lose a record, so what is left of the message follows.
-			f.b, f.n = f.b[wrote:], 1
-			if e := l.encrypt(body); e != nil {
-				err = e
-			}
-			return f, err
-		}
-		f.free()
-		if len(body) == 0 {
-			return nil, nil
-		}
-		n = min(len(body), maxQueued)
-		err = l.encrypt(body[:n])
-	}
 }
 
 // seal encrypts frames. They are lost if it fails, which ends the link.

@@ -66,7 +66,7 @@ func meet(t testing.TB, from, to *host, target endpoint.Address) (there, back en
 // exchange sends messages both ways.
 func exchange(t *testing.T, ab, ba endpoint.Link, a, b *host) {
 	t.Helper()
-	for i, size := range []int{0, 100, maxRecord - 1, maxRecord, maxRecord + 1, 3 * maxQueued, 1 << 20} {
+	for i, size := range []int{0, 100, 16<<10 - 1, 16 << 10, 16<<10 + 1, 3 * maxQueued, 1 << 20} {
 		if err := ab.Send(short(t), body(i, size)); err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/message"
 	"github.com/juxta-p2p/juxta/core/transport/framing"
 )
 
@@ -34,18 +35,54 @@ func (f *frames) free() {
 	}
 }
 
+// outgoing is a message to send: encoded already, or not yet.
+type outgoing struct {
+	body []byte
+	msg  *message.Message
+	tail message.Tail
+	size int
+}
+
+// addTo appends the frame of the message. The buffer is unchanged if it fails.
+func (o *outgoing) addTo(f *frames) error {
+	if o.msg == nil {
+		f.add(o.body)
+		return nil
+	}
+	start := len(f.b)
+	b, err := o.msg.AppendWith(framing.AppendHeader(f.b, o.size), o.tail)
+	if err == nil && len(b)-start != framing.HeaderSize+o.size {
+		err = fmt.Errorf("stream: a message of %d octets took %d", o.size, len(b)-start-framing.HeaderSize)
+	}
+	if err != nil {
+		return err
+	}
+	f.b = b
+	f.n++
+	return nil
+}
+
 // Send implements [endpoint.Link]. On a link at rest it writes inline, so that
 // the message leaves without a change of goroutine. While a write is in flight it
 // queues, and the next write takes all that is queued. It also queues when the
 // last write ended only a moment ago: who sends small messages in a tight loop gets
 // few large writes instead of many small ones.
 func (l *link) Send(ctx context.Context, body []byte) error {
-	if len(body) > l.s.cfg.MaxMessage {
-		return fmt.Errorf("stream: a message of %d octets, the limit is %d", len(body), l.s.cfg.MaxMessage)
+	return l.send(ctx, outgoing{body: body, size: len(body)})
+}
+
+// SendMessage implements [endpoint.MessageSender].
+func (l *link) SendMessage(ctx context.Context, msg *message.Message, tail message.Tail) error {
+	return l.send(ctx, outgoing{msg: msg, tail: tail, size: msg.Size() + tail.Size()})
+}
+
+func (l *link) send(ctx context.Context, o outgoing) error {
+	if o.size > l.s.cfg.MaxMessage {
+		return fmt.Errorf("stream: %w: %d octets, this link takes %d", message.ErrTooLarge, o.size, l.s.cfg.MaxMessage)
 	}
 	waited := false
 	l.mu.Lock()
-	for l.err == nil && l.writing && l.queue != nil && len(l.queue.b)+framing.HeaderSize+len(body) > maxQueued {
+	for l.err == nil && l.writing && l.queue != nil && len(l.queue.b)+framing.HeaderSize+o.size > maxQueued {
 		l.mu.Unlock()
 		waited = true
 		select {
@@ -60,16 +97,21 @@ func (l *link) Send(ctx context.Context, body []byte) error {
 		l.mu.Unlock()
 		return l.closedError()
 	}
-	now := time.Now()
-	if !l.writing && (len(body) > maxCopied || now.Sub(l.rested) > burstGap) {
-		l.writing = true
-		l.mu.Unlock()
-		return l.writeNow(now, body)
+	if !l.writing {
+		now := time.Now()
+		if o.size > maxCopied || now.Sub(l.rested) > burstGap {
+			l.writing = true
+			l.mu.Unlock()
+			return l.writeNow(now, &o)
+		}
 	}
 	if l.queue == nil {
 		l.queue = framesPool.Get().(*frames)
 	}
-	l.queue.add(body)
+	if err := o.addTo(l.queue); err != nil {
+		l.mu.Unlock()
+		return err
+	}
 	start := !l.writing
 	if start {
 		l.writing = true
@@ -87,9 +129,9 @@ func (l *link) Send(ctx context.Context, body []byte) error {
 
 // writeNow writes a message, and leaves to a flusher what the connection does
 // not take at once, and what was queued meanwhile. The caller is the writer.
-func (l *link) writeNow(now time.Time, body []byte) error {
+func (l *link) writeNow(now time.Time, o *outgoing) error {
 	_ = l.c.SetWriteDeadline(now.Add(l.s.times.Inline))
-	rest, err := l.writeOne(body)
+	rest, bad, err := l.writeOne(o)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = nil
 	}
@@ -98,7 +140,7 @@ func (l *link) writeNow(now time.Time, body []byte) error {
 		l.flushers.Add(1)
 		l.mu.Unlock()
 		go l.flush(rest) // waited for by the reader before it reports the end
-		return nil
+		return bad
 	}
 	l.rest()
 	l.mu.Unlock()
@@ -110,7 +152,7 @@ func (l *link) writeNow(now time.Time, body []byte) error {
 		return l.closedError()
 	}
 	l.signal() // a sender that found the queue full a moment ago may write now
-	return nil
+	return bad
 }
 
 // vector is a message and its header for one system call, without copying.
@@ -121,22 +163,34 @@ type vector struct {
 }
 
 // writeOne writes one message until the deadline. rest is what was not written,
-// nil if nothing; it does not share memory with body.
-func (l *link) writeOne(body []byte) (rest *frames, err error) {
+// nil if nothing; it does not share memory with the message. bad is what is wrong
+// with the message, of which nothing was written then.
+func (l *link) writeOne(o *outgoing) (rest *frames, bad, err error) {
+	if o.msg == nil && l.tls == nil && len(o.body) > maxCopied {
+		rest, err = l.writeVector(o.body)
+		return rest, nil, err
+	}
+	f := framesPool.Get().(*frames)
+	if bad = o.addTo(f); bad != nil {
+		f.free()
+		return nil, bad, nil
+	}
 	if l.tls != nil {
-		return l.writeSealed(body)
-	}
-	if len(body) <= maxCopied {
-		f := framesPool.Get().(*frames)
-		f.add(body)
-		n, err := l.c.Write(f.b)
-		if n == len(f.b) {
-			f.free()
-			return nil, err
+		if f = l.seal(f); f == nil {
+			return nil, nil, net.ErrClosed
 		}
-		f.b = f.b[n:]
-		return f, err
 	}
+	n, err := l.c.Write(f.b)
+	if n == len(f.b) {
+		f.free()
+		return nil, nil, err
+	}
+	f.b = f.b[n:]
+	return f, nil, err
+}
+
+// writeVector writes an encoded message without copying it.
+func (l *link) writeVector(body []byte) (rest *frames, err error) {
 	v := &l.vec
 	v.parts = [2][]byte{framing.AppendHeader(v.header[:0], len(body)), body}
 	v.left = v.parts[:]
@@ -218,4 +272,4 @@ func (l *link) signal() {
 	}
 }
 
-var _ endpoint.Link = (*link)(nil)
+var _ endpoint.MessageSender = (*link)(nil)

@@ -1,0 +1,114 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/message"
+)
+
+// Path is a prepared way to one service of a group at one peer, for who sends many
+// messages there. It needs no closing. Its methods are safe for concurrent use.
+//
+// Messages go as [Scope.Send] or [Scope.SendSecure] would have them go, except over
+// a link to the very peer, if the other side is Juxta: there they carry no document
+// of the router, and on a link that is encrypted and whose other side has proven its
+// ID no second encryption either. JXSE takes such messages too, as its bidirectional
+// pipes send them, but its pipes do not send them.
+type Path struct {
+	s      Scope
+	peer   id.Peer
+	dst    Address // for the router
+	secure bool
+
+	service, param string // for a link: with the group
+	straight       atomic.Pointer[straight]
+}
+
+// straight is what is prepared for a link.
+type straight struct {
+	c       *conn
+	tail    message.Tail
+	changes uint64 // of the links, as they were then
+	until   int64  // when the router is to have a look again
+}
+
+// Path prepares the way to a service of the group at a peer. secure asks for a way on
+// which nobody between the two can read or alter a message, as with
+// [Scope.SendSecure].
+func (s Scope) Path(p id.Peer, service, param string, secure bool) *Path {
+	x := &Path{s: s, peer: p, secure: secure}
+	x.service, x.param = s.mangle(service, param)
+	if s.group != s.e.cfg.Net {
+		service, param = x.service, x.param
+	}
+	if x.dst = PeerAddress(p, service, param); secure {
+		x.dst.Protocol = secureProtocol
+	}
+	return x
+}
+
+// Peer returns the peer at the end.
+func (x *Path) Peer() id.Peer { return x.peer }
+
+// Send is [Endpoint.Send] on the path.
+func (x *Path) Send(ctx context.Context, msg *message.Message) error {
+	e := x.s.e
+	if msg.Len() == 0 {
+		return errEmpty
+	}
+	if d := x.straight.Load(); d != nil {
+		if now := e.now(); d.changes == e.changes.Load() && now < d.until {
+			err := e.sendTail(ctx, d.c, msg, d.tail, now)
+			if !errors.Is(err, ErrLinkClosed) {
+				return err
+			}
+		}
+		x.straight.Store(nil)
+	}
+	// The router first: it tells the peer what it must know of this one.
+	changes := e.changes.Load()
+	err := e.Send(ctx, x.dst, msg)
+	if err == nil {
+		x.prepare(changes)
+	}
+	return err
+}
+
+// Direct returns the link that messages take straight, or nil if they go through the
+// router, for now.
+func (x *Path) Direct() Link {
+	if d := x.straight.Load(); d != nil && d.changes == x.s.e.changes.Load() {
+		return d.c.Link
+	}
+	return nil
+}
+
+// prepare looks for a link that messages can take straight.
+func (x *Path) prepare(changes uint64) {
+	e := x.s.e
+	l := e.LinkTo(x.peer)
+	if l == nil || !IsJuxta(l) || x.secure && !Private(l) {
+		return
+	}
+	c := e.conn(l)
+	if c == nil {
+		return
+	}
+	tail, err := new(sendBuffer).tail(l, x.service, x.param)
+	if err != nil {
+		return
+	}
+	x.straight.Store(&straight{c: c, tail: tail, changes: changes, until: e.now() + int64(straightFor)})
+}
+
+// Private reports whether nobody between the two peers can read or alter what goes
+// over a link, and the other side has proven who it is.
+func Private(l Link) bool { return Encrypted(l) && l.Proven() }
+
+// straightFor is how long a path takes a link before the router is asked again,
+// which tells the neighbour of new addresses of this peer.
+const straightFor = time.Minute
