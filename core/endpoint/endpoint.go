@@ -11,7 +11,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -96,6 +98,7 @@ type Endpoint struct {
 	router   atomic.Pointer[Router]
 	secure   atomic.Pointer[Router]
 	start    time.Time
+	seed     maphash.Seed
 	loop     loopback
 	stats    counters
 	refused  refusals
@@ -145,7 +148,7 @@ func New(cfg Config) (*Endpoint, error) {
 	if cfg.MaxLinks <= 0 {
 		cfg.MaxLinks = defaultMaxLinks
 	}
-	e := &Endpoint{cfg: cfg, log: cfg.Logger, start: time.Now(), addable: true}
+	e := &Endpoint{cfg: cfg, log: cfg.Logger, start: time.Now(), seed: maphash.MakeSeed(), addable: true}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
 	return e, nil
 }
@@ -267,6 +270,12 @@ func (e *Endpoint) Send(ctx context.Context, dst Address, msg *message.Message) 
 // SendOn writes msg to a link, for the service and parameter of dst there, with
 // the two address elements that every hop has.
 func (e *Endpoint) SendOn(ctx context.Context, l Link, dst Address, msg *message.Message) error {
+	return e.SendFlow(ctx, l, dst, msg, 0)
+}
+
+// SendFlow is [Endpoint.SendOn] for a message of a flow: on a busy link flows take
+// turns, and each keeps its order. Flow 0 is that of everything small.
+func (e *Endpoint) SendFlow(ctx context.Context, l Link, dst Address, msg *message.Message, flow uint8) error {
 	if msg.Len() == 0 {
 		return errEmpty
 	}
@@ -280,7 +289,12 @@ func (e *Endpoint) SendOn(ctx context.Context, l Link, dst Address, msg *message
 	if c == nil {
 		c = &conn{Link: l} // not yet, or no more, a link of this endpoint
 	}
-	return e.sendTail(ctx, c, msg, tail, e.now())
+	return e.sendTail(ctx, c, msg, tail.WithFlow(flow), e.now())
+}
+
+// FlowOf returns the flow of the messages to an address; see [Endpoint.SendFlow].
+func (e *Endpoint) FlowOf(dst Address) uint8 {
+	return 1 + uint8(maphash.Comparable(e.seed, dst)%(math.MaxUint8))
 }
 
 // sendTail writes msg to a link, with the two address elements as its tail.

@@ -23,6 +23,7 @@ type Path struct {
 	peer   id.Peer
 	dst    Address // for the router
 	secure bool
+	flow   uint8
 
 	service, param string // for a link: with the group
 	straight       atomic.Pointer[straight]
@@ -48,6 +49,7 @@ func (s Scope) Path(p id.Peer, service, param string, secure bool) *Path {
 	if x.dst = PeerAddress(p, service, param); secure {
 		x.dst.Protocol = secureProtocol
 	}
+	x.flow = s.e.FlowOf(x.dst) // as the router has it, so that the order holds when it comes in
 	return x
 }
 
@@ -102,7 +104,7 @@ func (x *Path) prepare(changes uint64) {
 	if err != nil {
 		return
 	}
-	x.straight.Store(&straight{c: c, tail: tail, changes: changes, until: e.now() + int64(straightFor)})
+	x.straight.Store(&straight{c: c, tail: tail.WithFlow(x.flow), changes: changes, until: e.now() + int64(straightFor)})
 }
 
 // Private reports whether nobody between the two peers can read or alter what goes

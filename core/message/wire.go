@@ -116,9 +116,20 @@ func (m *Message) appendElements(b []byte, spaces []string, tail int) ([]byte, e
 // Tail is encoded elements of the platform, to follow the elements of messages.
 // The zero value has none. It is immutable.
 type Tail struct {
-	n   int
-	raw []byte
+	n    int
+	raw  []byte
+	flow uint8
 }
+
+// WithFlow returns the same tail for another flow. Messages of one flow stay in
+// order on a link; those of others may overtake them where much is to be written.
+func (t Tail) WithFlow(flow uint8) Tail {
+	t.flow = flow
+	return t
+}
+
+// Flow returns the flow, 0 if none was named.
+func (t Tail) Flow() uint8 { return t.flow }
 
 // Size returns the encoded size in octets.
 func (t Tail) Size() int { return len(t.raw) }
@@ -138,7 +149,7 @@ func AppendTail(b []byte, elems ...Element) (Tail, error) {
 			return Tail{}, err
 		}
 	}
-	return Tail{len(elems), b}, nil
+	return Tail{n: len(elems), raw: b}, nil
 }
 
 // MarshalBinary implements [encoding.BinaryMarshaler]; see [Message.AppendTo].

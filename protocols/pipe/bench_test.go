@@ -22,18 +22,21 @@ var carriers = map[string]func() (net *memory.Network, transport func() endpoint
 	"tcp": func() (*memory.Network, func() endpoint.Transport) {
 		return nil, func() endpoint.Transport { return tcp.New(tcp.Config{Listen: []string{"127.0.0.1:0"}}) }
 	},
+	"tls": func() (*memory.Network, func() endpoint.Transport) { // of nodes that can prove their IDs
+		return nil, func() endpoint.Transport { return tcp.New(tcp.Config{Listen: []string{"127.0.0.1:0"}}) }
+	},
 }
 
 // BenchmarkUnicast sends messages one way; an operation is one message sent and
 // received.
 func BenchmarkUnicast(b *testing.B) {
-	for _, carrier := range []string{"memory", "tcp"} {
+	for _, carrier := range []string{"memory", "tcp", "tls"} {
 		for _, size := range []int{64, 1 << 10, 64 << 10} {
 			b.Run(fmt.Sprintf("%s/%d", carrier, size), func(b *testing.B) {
 				net, transport := carriers[carrier]()
-				x := newNode(b, net, "x", nodeConfig{role: rendezvous.AdHoc, transport: transport()})
-				y := newNode(b, net, "y", nodeConfig{role: rendezvous.AdHoc, transport: transport(), near: []*node{x}})
-				if _, err := y.ep.Dial(b.Context(), x.ep.Addresses()[0]); err != nil {
+				x := newNode(b, net, "x", nodeConfig{role: rendezvous.AdHoc, secure: carrier == "tls", transport: transport()})
+				y := newNode(b, net, "y", nodeConfig{role: rendezvous.AdHoc, secure: carrier == "tls", transport: transport(), near: []*node{x}})
+				if l, err := y.ep.Dial(b.Context(), x.ep.Addresses()[0]); err != nil || (carrier == "tls") != l.Proven() && carrier != "memory" {
 					b.Fatal(err)
 				}
 				in := x.listen(unicast("p"))
@@ -68,12 +71,12 @@ func BenchmarkUnicast(b *testing.B) {
 
 // BenchmarkRoundTrip sends a message there and back, taken by handlers.
 func BenchmarkRoundTrip(b *testing.B) {
-	for _, carrier := range []string{"memory", "tcp"} {
+	for _, carrier := range []string{"memory", "tcp", "tls"} {
 		b.Run(carrier, func(b *testing.B) {
 			net, transport := carriers[carrier]()
-			x := newNode(b, net, "x", nodeConfig{role: rendezvous.AdHoc, transport: transport()})
-			y := newNode(b, net, "y", nodeConfig{role: rendezvous.AdHoc, transport: transport(), near: []*node{x}})
-			if _, err := y.ep.Dial(b.Context(), x.ep.Addresses()[0]); err != nil {
+			x := newNode(b, net, "x", nodeConfig{role: rendezvous.AdHoc, secure: carrier == "tls", transport: transport()})
+			y := newNode(b, net, "y", nodeConfig{role: rendezvous.AdHoc, secure: carrier == "tls", transport: transport(), near: []*node{x}})
+			if l, err := y.ep.Dial(b.Context(), x.ep.Addresses()[0]); err != nil || (carrier == "tls") != l.Proven() && carrier != "memory" {
 				b.Fatal(err)
 			}
 			var back *pipe.Output

@@ -64,7 +64,7 @@ func newNode(t testing.TB, net *memory.Network, name string, cfg nodeConfig) *no
 		must(err)
 		n.id = own.Peer()
 	}
-	n.ep, err = endpoint.New(endpoint.Config{Peer: n.id})
+	n.ep, err = endpoint.New(endpoint.Config{Peer: n.id, Identity: own})
 	must(err)
 	if cfg.transport == nil {
 		cfg.transport = net.Transport(memory.TransportConfig{Name: name, Segment: cfg.segment})

@@ -246,7 +246,7 @@ func (r *Router) pass(ctx context.Context, l endpoint.Link, msg *message.Message
 	}
 	out := msg.Clone()
 	out.Replace(message.XML(message.Platform, elemHeader, doc))
-	if err := r.ep.SendOn(ctx, l, r.hop(), out); err != nil {
+	if err := r.ep.SendFlow(ctx, l, r.hop(), out, r.ep.FlowOf(h.Src)^r.ep.FlowOf(h.Dest)); err != nil {
 		return err
 	}
 	r.stats.forwarded.Add(1)

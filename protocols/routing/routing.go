@@ -98,6 +98,7 @@ type Router struct {
 // guards what is not written once.
 type prepared struct {
 	peer id.Peer   // written once
+	flow uint8     // written once
 	hops []id.Peer // on the way for which doc was printed
 	used bool      // a document was printed before; whoever sends twice sends more
 	doc  []byte    // the router document, or nil
@@ -235,7 +236,7 @@ func (r *Router) prepare(dst endpoint.Address) (*prepared, error) {
 	if !ok {
 		return nil, fmt.Errorf("routing: %s: %w", dst, endpoint.ErrAddress)
 	}
-	to = &prepared{peer: p}
+	to = &prepared{peer: p, flow: r.ep.FlowOf(dst)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.sends.len() >= maxPrepared {
@@ -252,7 +253,8 @@ func (r *Router) sendVia(
 	if err != nil {
 		return err
 	}
-	return r.ep.SendOn(ctx, l, r.hop(), msg.Clone().Add(message.XML(message.Platform, elemHeader, doc)))
+	out := msg.Clone().Add(message.XML(message.Platform, elemHeader, doc))
+	return r.ep.SendFlow(ctx, l, r.hop(), out, to.flow)
 }
 
 // hop is the destination of a routed message at each hop.

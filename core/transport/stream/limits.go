@@ -3,10 +3,24 @@ package stream
 import "time"
 
 const (
-	// maxQueued bounds the octets that wait behind a write in flight; senders
-	// wait. Large enough for good batches, small enough that they stay in the
-	// processor's cache and that what is urgent does not queue for long.
+	// maxQueued bounds the octets of a lane that wait behind a write in flight;
+	// senders wait. Large enough for good batches, small enough that they stay in the
+	// processor's cache.
 	maxQueued = 1 << 18
+
+	// laneCount is how many flows of messages wait side by side; more share.
+	laneCount = 16
+
+	// maxQuantum bounds what a lane may write when it is its turn and others wait,
+	// but for a single larger message.
+	maxQuantum = 16 << 10
+
+	// What is written at once, while others wait, is startBatch at first, and then
+	// from minBatch to maxQueued, so that writing it takes slowBatch at most: who
+	// comes meanwhile waits no longer.
+	startBatch = 64 << 10
+	minBatch   = 4 << 10
+	slowBatch  = 20 * time.Millisecond
 
 	// maxAhead bounds the memory taken for a message before its octets came: one
 	// with a body of 64 KiB fits.

@@ -40,11 +40,10 @@ type link struct {
 	mu       sync.Mutex
 	writing  bool          // somebody writes or is about to: the writer
 	rested   time.Time     // when writing last ended
-	queue    *frames       // behind the write in flight; nil if empty
+	queue    lanes         // behind the write in flight
 	sealed   *frames       // encrypted and not yet taken by the writer; nil if empty
 	sealing  bool          // the writer is encrypting
 	answers  int           // octets in sealed that the writer did not put there
-	space    chan struct{} // receives a token when there is room in queue
 	idle     chan struct{} // closed when writing ends, if somebody waits
 	err      error         // why the link is closed
 	closed   chan struct{} // closed when err is set
@@ -96,10 +95,7 @@ func (l *link) fail(err error) {
 		return
 	}
 	l.err = err
-	if l.queue != nil {
-		l.s.stats.lost.Add(uint64(l.queue.n))
-		l.queue = nil
-	}
+	l.s.stats.lost.Add(uint64(l.queue.drop()))
 	if l.sealed != nil {
 		l.s.stats.lost.Add(uint64(l.sealed.n))
 		l.sealed = nil

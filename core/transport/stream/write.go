@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
@@ -14,33 +13,13 @@ import (
 	"github.com/juxta-p2p/juxta/core/transport/framing"
 )
 
-// frames are framed messages on their way to the connection. They come from a
-// pool, so that a link at rest holds none.
-type frames struct {
-	b []byte
-	n int // how many messages
-}
-
-var framesPool = sync.Pool{New: func() any { return new(frames) }}
-
-func (f *frames) add(body []byte) {
-	f.b = append(framing.AppendHeader(f.b, len(body)), body...)
-	f.n++
-}
-
-func (f *frames) free() {
-	if cap(f.b) <= maxPooled {
-		f.b, f.n = f.b[:0], 0
-		framesPool.Put(f)
-	}
-}
-
 // outgoing is a message to send: encoded already, or not yet.
 type outgoing struct {
 	body []byte
 	msg  *message.Message
 	tail message.Tail
 	size int
+	flow uint8
 }
 
 // addTo appends the frame of the message. The buffer is unchanged if it fails.
@@ -73,7 +52,7 @@ func (l *link) Send(ctx context.Context, body []byte) error {
 
 // SendMessage implements [endpoint.MessageSender].
 func (l *link) SendMessage(ctx context.Context, msg *message.Message, tail message.Tail) error {
-	return l.send(ctx, outgoing{msg: msg, tail: tail, size: msg.Size() + tail.Size()})
+	return l.send(ctx, outgoing{msg: msg, tail: tail, size: msg.Size() + tail.Size(), flow: tail.Flow()})
 }
 
 func (l *link) send(ctx context.Context, o outgoing) error {
@@ -82,11 +61,13 @@ func (l *link) send(ctx context.Context, o outgoing) error {
 	}
 	waited := false
 	l.mu.Lock()
-	for l.err == nil && l.writing && l.queue != nil && len(l.queue.b)+framing.HeaderSize+o.size > maxQueued {
+	at := l.queue.of(o.flow)
+	for l.err == nil && l.writing && at.frames != nil && at.size()+framing.HeaderSize+o.size > maxQueued {
+		space := at.waiter()
 		l.mu.Unlock()
 		waited = true
 		select {
-		case <-l.space:
+		case <-space:
 		case <-l.closed:
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -105,10 +86,7 @@ func (l *link) send(ctx context.Context, o outgoing) error {
 			return l.writeNow(now, &o)
 		}
 	}
-	if l.queue == nil {
-		l.queue = framesPool.Get().(*frames)
-	}
-	if err := o.addTo(l.queue); err != nil {
+	if err := l.queue.add(at, &o); err != nil {
 		l.mu.Unlock()
 		return err
 	}
@@ -117,12 +95,12 @@ func (l *link) send(ctx context.Context, o outgoing) error {
 		l.writing = true
 		l.flushers.Add(1)
 	}
+	if waited {
+		at.signal() // there may be room for another one who waits
+	}
 	l.mu.Unlock()
 	if start {
 		go l.flush(nil) // waited for by the reader before it reports the end
-	}
-	if waited {
-		l.signal() // there may be room for another one who waits
 	}
 	return nil
 }
@@ -136,7 +114,7 @@ func (l *link) writeNow(now time.Time, o *outgoing) error {
 		err = nil
 	}
 	l.mu.Lock()
-	if err == nil && l.err == nil && (rest != nil || l.queue != nil || l.sealed != nil) {
+	if err == nil && l.err == nil && (rest != nil || l.queue.used > 0 || l.sealed != nil) {
 		l.flushers.Add(1)
 		l.mu.Unlock()
 		go l.flush(rest) // waited for by the reader before it reports the end
@@ -151,7 +129,6 @@ func (l *link) writeNow(now time.Time, o *outgoing) error {
 	case rest != nil:
 		return l.closedError()
 	}
-	l.signal() // a sender that found the queue full a moment ago may write now
 	return bad
 }
 
@@ -209,28 +186,30 @@ func (l *link) flush(f *frames) {
 	defer l.flushers.Done()
 	for {
 		if f != nil {
+			n, begun := len(f.b), time.Now()
 			if err := l.writeAll(f.b); err != nil {
 				l.s.stats.lost.Add(uint64(f.n))
 				l.fail(reason(err))
 			} else {
 				f.free()
 			}
+			took := time.Since(begun)
+			l.mu.Lock()
+			l.queue.wrote(n, took)
+		} else {
+			l.mu.Lock()
 		}
-		l.mu.Lock()
 		if f = l.sealed; f != nil {
 			l.sealed, l.answers = nil, 0
 			l.mu.Unlock()
 			continue
 		}
-		if f = l.queue; f == nil || l.err != nil {
+		if f = l.queue.take(); f == nil || l.err != nil {
 			l.rest()
 			l.mu.Unlock()
-			l.signal()
 			return
 		}
-		l.queue = nil
 		l.mu.Unlock()
-		l.signal()
 		if l.tls != nil {
 			f = l.seal(f)
 		}
@@ -261,14 +240,6 @@ func (l *link) rest() {
 	if l.idle != nil {
 		close(l.idle)
 		l.idle = nil
-	}
-}
-
-// signal wakes one sender that waits for room.
-func (l *link) signal() {
-	select {
-	case l.space <- struct{}{}:
-	default:
 	}
 }
 

@@ -35,6 +35,11 @@ const (
 	punchFirst   = 500 * time.Millisecond
 	punchLongest = 3 * time.Second
 
+	// maxUnsent bounds the octets that the system has taken and cannot send yet: half
+	// a second at 256 kbit/s. What it has sent and waits to be acknowledged does not
+	// count, so that fast ways are not slowed down.
+	maxUnsent = 16 << 10
+
 	// userTimeout bounds how long sent octets may stay unacknowledged by the
 	// other machine, where the system lets us say so.
 	userTimeout = 12 * time.Second
