@@ -73,7 +73,7 @@ func (s *Set) handshake(ctx context.Context, c net.Conn, target endpoint.Address
 
 	l := &link{
 		s: s, c: c, in: &patient{c: c, silence: s.times.Read}, local: s.cfg.Local(c), dialed: r == dialler,
-		ip: origin(c), closed: make(chan struct{}),
+		ip: origin(c), once: newAtOnce(c), closed: make(chan struct{}),
 	}
 	l.br = bufio.NewReaderSize(l.in, welcomeBuffer)
 	var err error

@@ -36,9 +36,9 @@ const (
 	// The body of a longer one is read to where it stays.
 	maxShared = 8 << 10
 
-	// maxCopied is the size of a message up to which copying it behind its header
-	// is cheaper than telling the system of two pieces.
-	maxCopied = 8 << 10
+	// maxSmall is the size of a message up to which one of a burst waits a moment for
+	// others, to be written with them.
+	maxSmall = 8 << 10
 
 	// maxPooled bounds the write buffers kept for reuse: a full queue fits.
 	maxPooled = 2 * maxQueued

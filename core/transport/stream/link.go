@@ -35,7 +35,7 @@ type link struct {
 	wire     *wire     // over c
 	ip       string    // of the other side
 	onClosed func()    // may be nil
-	vec      vector    // belongs to the writer
+	once     *atOnce   // belongs to the writer; nil if the connection is no socket
 
 	mu       sync.Mutex
 	writing  bool          // somebody writes or is about to: the writer

@@ -80,7 +80,7 @@ func (l *link) send(ctx context.Context, o outgoing) error {
 	}
 	if !l.writing {
 		now := time.Now()
-		if o.size > maxCopied || now.Sub(l.rested) > burstGap {
+		if o.size > maxSmall || now.Sub(l.rested) > burstGap {
 			l.writing = true
 			l.mu.Unlock()
 			return l.writeNow(now, &o)
@@ -108,7 +108,9 @@ func (l *link) send(ctx context.Context, o outgoing) error {
 // writeNow writes a message, and leaves to a flusher what the connection does
 // not take at once, and what was queued meanwhile. The caller is the writer.
 func (l *link) writeNow(now time.Time, o *outgoing) error {
-	_ = l.c.SetWriteDeadline(now.Add(l.s.times.Inline))
+	if l.once == nil {
+		_ = l.c.SetWriteDeadline(now.Add(l.s.times.Inline))
+	}
 	rest, bad, err := l.writeOne(o)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = nil
@@ -132,21 +134,10 @@ func (l *link) writeNow(now time.Time, o *outgoing) error {
 	return bad
 }
 
-// vector is a message and its header for one system call, without copying.
-type vector struct {
-	parts  [2][]byte
-	left   net.Buffers
-	header [framing.HeaderSize]byte
-}
-
-// writeOne writes one message until the deadline. rest is what was not written,
+// writeOne writes of one message what the connection takes at once. rest is what was not written,
 // nil if nothing; it does not share memory with the message. bad is what is wrong
 // with the message, of which nothing was written then.
 func (l *link) writeOne(o *outgoing) (rest *frames, bad, err error) {
-	if o.msg == nil && l.tls == nil && len(o.body) > maxCopied {
-		rest, err = l.writeVector(o.body)
-		return rest, nil, err
-	}
 	f := framesPool.Get().(*frames)
 	if bad = o.addTo(f); bad != nil {
 		f.free()
@@ -157,28 +148,18 @@ func (l *link) writeOne(o *outgoing) (rest *frames, bad, err error) {
 			return nil, nil, net.ErrClosed
 		}
 	}
-	n, err := l.c.Write(f.b)
+	var n int
+	if l.once != nil {
+		n, err = l.once.write(f.b)
+	} else {
+		n, err = l.c.Write(f.b)
+	}
 	if n == len(f.b) {
 		f.free()
 		return nil, nil, err
 	}
 	f.b = f.b[n:]
 	return f, nil, err
-}
-
-// writeVector writes an encoded message without copying it.
-func (l *link) writeVector(body []byte) (rest *frames, err error) {
-	v := &l.vec
-	v.parts = [2][]byte{framing.AppendHeader(v.header[:0], len(body)), body}
-	v.left = v.parts[:]
-	if _, err = v.left.WriteTo(l.c); err != nil {
-		rest = &frames{n: 1}
-		for _, part := range v.left {
-			rest.b = append(rest.b, part...)
-		}
-	}
-	v.parts = [2][]byte{}
-	return rest, err
 }
 
 // flush writes f, if any, and then what queued up, until nothing is left.
