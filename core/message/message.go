@@ -97,6 +97,19 @@ func (m *Message) Add(elems ...Element) *Message {
 	return m
 }
 
+// Payload returns what an application put into the message: the number of its
+// elements that are not of the namespace [Platform], and the octets of their names and
+// bodies. It does not change on the way.
+func (m *Message) Payload() (elements, octets int) {
+	for i := range m.elems {
+		if e := &m.elems[i]; e.Namespace != Platform {
+			elements++
+			octets += len(e.Name) + len(e.Body)
+		}
+	}
+	return elements, octets
+}
+
 // Len returns the number of elements.
 func (m *Message) Len() int { return len(m.elems) }
 

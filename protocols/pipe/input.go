@@ -68,7 +68,12 @@ type Input struct {
 	stats  inputCounters
 	once   sync.Once
 
+	latest atomic.Pointer[flow] // of which the last message was
+
+	messages, octets atomic.Uint64 // what one sender may have under way
+
 	mu     sync.Mutex
+	flows  map[id.Peer]*flow
 	cause  error   // why the input ended, if not by Close
 	askers []asker // whom to tell when it closes, latest last
 }
@@ -95,10 +100,12 @@ type InputStats struct {
 // Listen opens the input end of a pipe and announces it. ctx bounds the call,
 // the input lives until its Close or that of the service.
 //
-// At most [Config.Queue] messages wait for the reader. When the queue of a
-// unicast pipe is full, the link that brings the next message is not read for
-// [FullWait] at most, then the oldest message is dropped and counted. A full
-// propagate pipe drops the oldest message at once.
+// At most [Config.Queue] messages wait for the reader. Juxta peers that send on a
+// unicast pipe are told how many more there is room for, and wait with the rest; each
+// may send some before it is told. Original peers cannot be told: when the queue is
+// full, the link that brings their next message is not read for [FullWait] at most,
+// then the oldest message is dropped and counted. A full propagate pipe drops the
+// oldest message at once.
 //
 // The error wraps [ErrTaken] if the pipe is open at this peer already,
 // [ErrSecure] or [ErrType] if its type is not served, or [ErrClosed].
@@ -296,9 +303,18 @@ func (in *Input) receive(_ context.Context, x endpoint.Incoming) {
 		in.s.stats.inputPlain.Add(1)
 		return
 	}
+	c, ok := in.accounted(x)
+	if !ok {
+		return
+	}
 	m := Message{Message: x.Message, From: x.From, Proven: in.s.proven(x, x.From)}
-	if in.admit(m) {
-		in.q.putWait(m)
+	switch what := in.admit(m); {
+	case what != waiting:
+		c.leave(what)
+	case c.free:
+		in.q.putFree(m, c)
+	default:
+		in.q.putWait(m, c)
 	}
 }
 
@@ -308,19 +324,20 @@ func private(x endpoint.Incoming) bool {
 	return x.Link != nil && x.Link.Peer() == x.From && endpoint.Private(x.Link)
 }
 
-// admit counts a message and reports whether it is to be queued.
-func (in *Input) admit(m Message) bool {
+// admit counts a message and returns what becomes of it: it is to be queued unless it
+// was refused, or handled.
+func (in *Input) admit(m Message) outcome {
 	in.stats.received.Add(1)
 	if in.cfg.Accept != nil && !in.cfg.Accept(m) {
 		in.stats.refused.Add(1)
 		in.s.stats.inputRefused.Add(1)
-		return false
+		return dropped
 	}
 	if in.cfg.Handle != nil {
 		in.cfg.Handle(m)
-		return false
+		return delivered
 	}
-	return true
+	return waiting
 }
 
 // proven reports whether a message comes from a peer for certain: straight over
@@ -340,5 +357,5 @@ func (s *Service) proven(x endpoint.Incoming, from id.Peer) bool {
 // false if ctx ended or the input was closed before.
 func (in *Input) takeOwn(ctx context.Context, msg *message.Message) bool {
 	m := Message{Message: msg.Clone(), From: in.s.self, Proven: true}
-	return !in.admit(m) || in.q.putBlock(ctx, m)
+	return in.admit(m) != waiting || in.q.putBlock(ctx, queued{msg: m, size: int64(m.Size())})
 }

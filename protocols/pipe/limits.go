@@ -15,6 +15,43 @@ const (
 	// later ones do not wait until the reader has taken one.
 	FullWait = 250 * time.Millisecond
 
+	// A sender on a unicast pipe may send firstMessages and firstBytes before it was
+	// told how much there is room for; no one is ever told less.
+	firstMessages = 32
+	firstBytes    = 128 << 10
+
+	// It asks when it may send no more than askAt and askAtBytes, and every probeEvery
+	// while it may not; after maxSilent times without an answer it sends all the same.
+	askAt      = firstMessages / 2
+	askAtBytes = firstBytes / 2
+	probeEvery = time.Second
+	maxSilent  = 5
+
+	// It is told again after a noticePart of what there is room for, within
+	// noticeWait.
+	noticePart = 4
+	noticeWait = 2 * time.Second
+
+	// maxFlows bounds the senders to one input pipe that are told.
+	maxFlows = 256
+
+	// elementWeight is what an element counts for besides its name and its body.
+	elementWeight = 16
+
+	// maxReported bounds the messages to one peer on one pipe that are to be reported
+	// and are not, and maxRanges the ranges of them in one notice.
+	maxReported = 4096
+	maxRanges   = 512
+
+	// A message counts as lost when the other side has said unseenLimit times that it
+	// has not come, after ones that have; and as unconfirmed when the other side has
+	// not answered giveUpAfter times.
+	unseenLimit = 2
+	giveUpAfter = 120
+
+	// maxCounter bounds what a stranger counts, so that adding to it is safe.
+	maxCounter = 1 << 62
+
 	// seenOpen is how many message IDs a propagate pipe with a listener here
 	// remembers, so that nothing is delivered twice; seenRelayed is what JXSE
 	// remembers, and what is enough to relay.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,13 +44,46 @@ type Output struct {
 
 // bond is the binding of an output to a peer.
 type bond struct {
-	peer id.Peer
-	path *endpoint.Path
+	peer   id.Peer
+	path   *endpoint.Path
+	window atomic.Pointer[window] // nil as long as it is not known that the peer is Juxta
+	once   sync.Once              // of leaving the window
 }
 
 // bond binds to a peer.
 func (o *Output) bond(p id.Peer) *bond {
-	return &bond{p, o.s.scope.Path(p, pipeService, o.param, o.adv.Type == advertisements.UnicastSecure)}
+	return &bond{peer: p, path: o.s.scope.Path(p, pipeService, o.param, o.adv.Type == advertisements.UnicastSecure)}
+}
+
+// enter returns the window to the peer, nil if it is an original one.
+func (o *Output) enter(b *bond) *window {
+	if w := b.window.Load(); w != nil || !o.s.tellsLimits(b.peer) {
+		return w
+	}
+	w := o.s.window(o.adv.ID, b.path)
+	if !b.window.CompareAndSwap(nil, w) {
+		w.leave()
+		w = b.window.Load()
+	}
+	return w
+}
+
+// leave gives up the window to the peer.
+func (b *bond) leave() {
+	if b == nil {
+		return
+	}
+	if w := b.window.Load(); w != nil {
+		b.once.Do(w.leave)
+	}
+}
+
+// tellsLimits reports whether a peer is known to be Juxta.
+func (s *Service) tellsLimits(p id.Peer) bool {
+	if l := s.ep.LinkTo(p); l != nil {
+		return endpoint.IsJuxta(l)
+	}
+	return p.Provable()
 }
 
 // Dial opens the sending end of a pipe. For a unicast pipe it asks the group who
@@ -143,6 +177,7 @@ func (o *Output) Peer() id.Peer {
 // Close ends the output and every Send that waits. It is idempotent.
 func (o *Output) Close() {
 	o.end(ErrClosed)
+	o.bound.Load().leave()
 	s := o.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,6 +200,25 @@ func (o *Output) Close() {
 // The error may also wrap [ErrClosed], [ErrNoListener] (a *[ResolveError]) or
 // one of package endpoint.
 func (o *Output) Send(ctx context.Context, msg *message.Message) error {
+	return o.send(ctx, msg, nil)
+}
+
+// SendReported is Send on a unicast pipe, and calls report, once, when it is known
+// what became of the message: with nil when the reader at the other end has taken it,
+// else with an error that wraps [ErrDropped], [ErrLost] or [ErrUnconfirmed]. Report is
+// called on a goroutine of the service and must not block. When SendReported itself
+// fails, report is not called.
+//
+// At most 4096 messages to one peer wait for their report; then SendReported waits.
+// The other side must be Juxta, else the error wraps [ErrNoReports].
+func (o *Output) SendReported(ctx context.Context, msg *message.Message, report func(error)) error {
+	if o.adv.Type == advertisements.Propagate {
+		return fmt.Errorf("pipe: send on %s: %w: nobody reports what became of a message to many", label(o.adv), ErrType)
+	}
+	return o.send(ctx, msg, report)
+}
+
+func (o *Output) send(ctx context.Context, msg *message.Message, report func(error)) error {
 	if msg.Len() == 0 {
 		return fmt.Errorf("pipe: send on %s: %w", label(o.adv), endpoint.ErrEmpty)
 	}
@@ -185,7 +239,17 @@ func (o *Output) Send(ctx context.Context, msg *message.Message) error {
 				return err
 			}
 		}
-		err := o.sendTo(ctx, b, msg)
+		err := o.sendTo(ctx, b, msg, report)
+		if errors.Is(err, errMoved) {
+			b.leave()
+			continue
+		}
+		if errors.Is(err, errGone) && !o.fixed && moves < maxMoves {
+			if o.bound.CompareAndSwap(b, nil) {
+				b.leave()
+			}
+			continue
+		}
 		if err == nil {
 			if !o.used.Load() {
 				o.used.Store(true)
@@ -196,7 +260,9 @@ func (o *Output) Send(ctx context.Context, msg *message.Message) error {
 			return fmt.Errorf("pipe: send on %s: %w", label(o.adv), err)
 		}
 		o.s.log.Debug("pipe looks for another peer", "pipe", o.adv.ID.Short(), "peer", b.peer.Short(), "error", err)
-		o.bound.CompareAndSwap(b, nil)
+		if o.bound.CompareAndSwap(b, nil) {
+			b.leave()
+		}
 	}
 }
 
@@ -206,7 +272,7 @@ func movable(err error) bool {
 }
 
 // sendTo gives the message to the peer it is bound to.
-func (o *Output) sendTo(ctx context.Context, b *bond, msg *message.Message) error {
+func (o *Output) sendTo(ctx context.Context, b *bond, msg *message.Message, report func(error)) error {
 	s := o.s
 	if b.peer == s.self {
 		in := s.local(o.adv.ID, o.adv.Type)
@@ -216,8 +282,35 @@ func (o *Output) sendTo(ctx context.Context, b *bond, msg *message.Message) erro
 			}
 			return ErrNoListener
 		}
+		if report != nil {
+			report(nil)
+		}
 		return nil
 	}
+	w := o.enter(b)
+	if w == nil {
+		if report != nil {
+			return ErrNoReports
+		}
+		return o.sendOn(ctx, b, msg)
+	}
+	n := weight(msg)
+	extra, number, err := w.enter(ctx, n, report, o, b)
+	if err != nil {
+		return err
+	}
+	if len(extra) > 0 {
+		msg = msg.Clone().Add(extra...)
+	}
+	if err = o.sendOn(ctx, b, msg); err != nil && w.undo(n, number) {
+		return err
+	}
+	return nil
+}
+
+// sendOn writes a message that may be sent.
+func (o *Output) sendOn(ctx context.Context, b *bond, msg *message.Message) error {
+	s := o.s
 	if o.fixed || b.path.Direct() != nil {
 		return b.path.Send(ctx, msg)
 	}
@@ -279,12 +372,16 @@ func (o *Output) bindTo(p id.Peer) *bond {
 
 // unbind takes outputs off a peer that does not listen any more.
 func (s *Service) unbind(p id.Pipe, t advertisements.PipeType, peer id.Peer) {
+	var gone []*bond
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for o := range s.outputs[p] {
-		if b := o.bound.Load(); b != nil && b.peer == peer && o.adv.Type == t && !o.fixed {
-			o.bound.CompareAndSwap(b, nil)
+		if b := o.bound.Load(); b != nil && b.peer == peer && o.adv.Type == t && !o.fixed && o.bound.CompareAndSwap(b, nil) {
+			gone = append(gone, b)
 		}
+	}
+	s.mu.Unlock()
+	for _, b := range gone {
+		b.leave()
 	}
 }
 
@@ -296,15 +393,21 @@ func (s *Service) linkChanged(ev endpoint.LinkEvent) {
 		return
 	}
 	peer := ev.Link.Peer()
+	var gone []*bond
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, set := range s.outputs {
 		for o := range set {
 			if b := o.bound.Load(); b != nil && b.peer == peer && !o.fixed {
 				o.prefer = peer
-				o.bound.CompareAndSwap(b, nil)
+				if o.bound.CompareAndSwap(b, nil) {
+					gone = append(gone, b)
+				}
 			}
 		}
+	}
+	s.mu.Unlock()
+	for _, b := range gone {
+		b.leave()
 	}
 }
 
@@ -360,7 +463,9 @@ func (o *Output) verify() {
 		return
 	}
 	s.log.Debug("pipe looks for another peer", "pipe", o.adv.ID.Short(), "peer", b.peer.Short(), "error", err)
-	o.bound.CompareAndSwap(b, nil)
+	if o.bound.CompareAndSwap(b, nil) {
+		b.leave()
+	}
 	ctx, cancel = context.WithTimeout(s.ctx, verifyFor)
 	defer cancel()
 	if _, err := o.bind(ctx); err != nil {

@@ -97,23 +97,24 @@ type Config struct {
 // Service is the pipe service of one group. Its methods are safe for concurrent
 // use. Close it when done, before the resolver.
 type Service struct {
-	cfg    Config
-	scope  endpoint.Scope
-	ep     *endpoint.Endpoint
-	res    *resolver.Service
-	rdv    *rendezvous.Service
-	self   id.Peer
-	param  string // unique value of the group
-	log    *slog.Logger
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	wg     sync.WaitGroup
-	undo   []func()
-	index  *srdi.Keeper
-	stats  counters
-	seed   maphash.Seed
-	lanes  [lanes]lane            // relay, each its share of the propagate pipes
-	last   atomic.Pointer[header] // the header that came last
+	cfg     Config
+	scope   endpoint.Scope
+	ep      *endpoint.Endpoint
+	res     *resolver.Service
+	rdv     *rendezvous.Service
+	self    id.Peer
+	param   string // unique value of the group
+	log     *slog.Logger
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	wg      sync.WaitGroup
+	undo    []func()
+	index   *srdi.Keeper
+	stats   counters
+	seed    maphash.Seed
+	lanes   [lanes]lane            // relay, each its share of the propagate pipes
+	notices [lanes]lane            // tell senders, each its share of them
+	last    atomic.Pointer[header] // the header that came last
 
 	mu       sync.Mutex
 	closed   bool
@@ -121,6 +122,7 @@ type Service struct {
 	inputs   map[id.Pipe]*Input
 	outputs  map[id.Pipe]map[*Output]struct{}
 	searches map[int32]*search
+	windows  map[windowKey]*window
 
 	wmu     sync.Mutex // guards the rest
 	wires   map[id.Pipe]*wire
@@ -132,6 +134,7 @@ type counters struct {
 	inputFull, inputRefused, inputPlain                                                                      atomic.Uint64
 	queries, answers, refusals, malformed, hostile, unannounced, unanswered, wiresForgotten, askersForgotten atomic.Uint64
 	relayed, relayFull, relaySlow, wireReceived, duplicate, noListener                                       atomic.Uint64
+	flowsForgotten, unsentNotices, noInput                                                                   atomic.Uint64
 	moves, searches, unsent                                                                                  atomic.Uint64
 }
 
@@ -172,6 +175,9 @@ type Stats struct {
 	InputDroppedRefused uint64 // messages that ListenConfig.Accept refused
 	InputDroppedPlain   uint64 // messages for secure pipes that did not come encrypted from end to end
 	PipesForgotten      uint64 // of these, those forgotten for want of room: their messages may come twice
+	FlowsForgotten      uint64 // senders to an input pipe that must ask anew how much they may send, for want of room
+	NoInput             uint64 // messages of unicast pipes that are not open here
+	UnsentNotices       uint64 // times that a sender could not be told how much it may send
 	AskersForgotten     uint64 // peers bound to an input pipe that will not be told when it closes, for want of room
 }
 
@@ -196,6 +202,7 @@ func (s *Service) Stats() Stats {
 		InputDroppedFull: c.inputFull.Load(), InputDroppedRefused: c.inputRefused.Load(),
 		InputDroppedPlain: c.inputPlain.Load(),
 		PipesForgotten:    c.wiresForgotten.Load(), AskersForgotten: c.askersForgotten.Load(),
+		FlowsForgotten: c.flowsForgotten.Load(), UnsentNotices: c.unsentNotices.Load(), NoInput: c.noInput.Load(),
 	}
 }
 
@@ -244,6 +251,12 @@ func New(cfg Config) (*Service, error) {
 		return fail(err)
 	}
 	s.undo = append(s.undo, remove)
+	for service, h := range map[string]endpoint.Handler{noticeService: s.receiveNotice, pipeService: s.receiveClosed} {
+		if remove, err = s.scope.Handle(service, "", h); err != nil {
+			return fail(err)
+		}
+		s.undo = append(s.undo, remove)
+	}
 	remove, err = s.res.Register(s.ctx, handlerName, resolver.Handler{Query: s.query, Response: s.answer, Index: s.index.Receive})
 	if err != nil {
 		return fail(err)

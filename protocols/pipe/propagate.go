@@ -286,7 +286,7 @@ func (s *Service) takeWire(x endpoint.Incoming, h *header) {
 
 // deliver queues a message of a propagate pipe.
 func (in *Input) deliver(m Message) {
-	if in.admit(m) {
+	if in.admit(m) == waiting {
 		in.q.put(m)
 	}
 }

@@ -30,6 +30,7 @@ type queue struct {
 type queued struct {
 	msg  Message
 	size int64
+	credit
 }
 
 func newQueue(maxLen int, maxBytes int64, all *atomic.Uint64) *queue {
@@ -54,45 +55,69 @@ func (q *queue) full(size int64) bool {
 
 // put adds a message, dropping the oldest ones if there is no room.
 func (q *queue) put(m Message) {
-	size := int64(m.Size())
+	x := queued{msg: m, size: int64(m.Size())}
 	q.mu.Lock()
-	q.push(m, size)
+	gone := q.push(x)
 	q.mu.Unlock()
 	token(q.data)
+	leave(gone)
+}
+
+// putFree adds a message that its sender was free to send: there is room for it.
+func (q *queue) putFree(m Message, c credit) {
+	x := queued{msg: m, size: int64(m.Size()), credit: c}
+	q.mu.Lock()
+	var gone []queued
+	if q.closed {
+		gone = []queued{x}
+	} else {
+		q.append(x)
+	}
+	q.mu.Unlock()
+	token(q.data)
+	leave(gone)
 }
 
 // putWait is put, but waits for room up to FullWait first.
-func (q *queue) putWait(m Message) {
-	size := int64(m.Size())
+func (q *queue) putWait(m Message, c credit) {
+	x := queued{msg: m, size: int64(m.Size()), credit: c}
 	q.mu.Lock()
-	ok := !q.full(size) || q.stalled || q.closed
+	var gone []queued
+	ok := !q.full(x.size) || q.stalled || q.closed
 	if ok {
-		q.push(m, size)
+		gone = q.push(x)
 	}
 	q.mu.Unlock()
 	if !ok {
 		ctx, cancel := context.WithTimeout(context.Background(), FullWait)
 		defer cancel()
-		if q.putBlock(ctx, m) {
+		if q.putBlock(ctx, x) {
 			return
 		}
 		q.mu.Lock()
-		q.stalled = q.full(size)
-		q.push(m, size)
+		q.stalled = q.full(x.size)
+		gone = q.push(x)
 		q.mu.Unlock()
 	}
 	token(q.data)
+	leave(gone)
+}
+
+// leave tells the flows of messages that were dropped.
+func leave(gone []queued) {
+	for _, x := range gone {
+		x.leave(dropped)
+	}
 }
 
 // putBlock adds a message when there is room. It reports false if ctx ended or
 // the queue was closed before.
-func (q *queue) putBlock(ctx context.Context, m Message) bool {
-	size := int64(m.Size())
+func (q *queue) putBlock(ctx context.Context, x queued) bool {
 	for {
 		q.mu.Lock()
-		closed, full := q.closed, q.full(size)
+		closed, full := q.closed, q.full(x.size)
 		if !closed && !full {
-			q.push(m, size)
+			q.append(x)
 		}
 		more := q.n < q.maxLen
 		q.mu.Unlock()
@@ -115,36 +140,43 @@ func (q *queue) putBlock(ctx context.Context, m Message) bool {
 	}
 }
 
-// push adds a message and makes room for it. q.mu is held.
-func (q *queue) push(m Message, size int64) {
+// push adds a message and makes room for it. It returns what was dropped. q.mu is
+// held.
+func (q *queue) push(x queued) (gone []queued) {
 	if q.closed {
-		return
+		return []queued{x}
 	}
-	for q.full(size) {
-		q.pop()
+	for q.full(x.size) {
+		gone = append(gone, q.pop())
 		q.dropped++
 		q.all.Add(1)
 	}
+	q.append(x)
+	return gone
+}
+
+// append adds a message. q.mu is held.
+func (q *queue) append(x queued) {
 	if q.n == len(q.ring) {
-		grown := make([]queued, min(max(2*len(q.ring), 16), max(q.maxLen, 1)))
+		grown := make([]queued, max(2*len(q.ring), 16))
 		for i := range q.n {
 			grown[i] = q.ring[(q.first+i)%len(q.ring)]
 		}
 		q.ring, q.first = grown, 0
 	}
-	q.ring[(q.first+q.n)%len(q.ring)] = queued{m, size}
+	q.ring[(q.first+q.n)%len(q.ring)] = x
 	q.n++
-	q.bytes += size
+	q.bytes += x.size
 }
 
 // pop removes the oldest message. q.mu is held and q.n is not 0.
-func (q *queue) pop() Message {
+func (q *queue) pop() queued {
 	x := q.ring[q.first]
 	q.ring[q.first] = queued{}
 	q.first = (q.first + 1) % len(q.ring)
 	q.n--
 	q.bytes -= x.size
-	return x.msg
+	return x
 }
 
 // take waits for a message.
@@ -152,7 +184,7 @@ func (q *queue) take(ctx context.Context) (Message, error) {
 	for {
 		q.mu.Lock()
 		if q.n > 0 && !q.closed {
-			m := q.pop()
+			x := q.pop()
 			more := q.n > 0
 			q.taken++
 			q.stalled = false
@@ -161,7 +193,8 @@ func (q *queue) take(ctx context.Context) (Message, error) {
 			if more {
 				token(q.data) // for other readers
 			}
-			return m, nil
+			x.leave(delivered)
+			return x.msg, nil
 		}
 		closed := q.closed
 		q.mu.Unlock()
@@ -180,12 +213,18 @@ func (q *queue) take(ctx context.Context) (Message, error) {
 // close drops what waits and wakes everybody. It reports whether it was open.
 func (q *queue) close() bool {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	if q.closed {
+		q.mu.Unlock()
 		return false
 	}
 	q.closed = true
-	q.ring, q.first, q.n, q.bytes = nil, 0, 0, 0
+	var gone []queued
+	for q.n > 0 {
+		gone = append(gone, q.pop())
+	}
+	q.ring, q.first, q.bytes = nil, 0, 0
 	close(q.done)
+	q.mu.Unlock()
+	leave(gone)
 	return true
 }

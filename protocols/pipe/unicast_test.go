@@ -347,6 +347,20 @@ func TestPeerThatListensGetsItsOwnMessages(t *testing.T) {
 	})
 }
 
+// original sends as original peers do, which know nothing of windows.
+type original struct {
+	n   *node
+	to  id.Peer
+	adv *advertisements.Pipe
+}
+
+func (o original) send(m *message.Message) {
+	o.n.t.Helper()
+	if err := o.n.ep.Send(o.n.t.Context(), endpoint.PeerAddress(o.to, "PipeService", o.adv.ID.String()), m); err != nil {
+		o.n.t.Fatal(err)
+	}
+}
+
 func TestFullQueueWaitsThenDropsTheOldest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := memory.New(memory.Config{})
@@ -354,13 +368,10 @@ func TestFullQueueWaitsThenDropsTheOldest(t *testing.T) {
 		b := newNode(t, net, "b", nodeConfig{role: rendezvous.AdHoc})
 		meet(t, b, a)
 		in := a.listen(unicast("small"))
-		out, err := b.pipes.Bind(unicast("small"), a.id)
-		if err != nil {
-			t.Fatal(err)
-		}
+		out := original{b, a.id, unicast("small")}
 		began := time.Now()
 		for i := range 10 {
-			send(t, out, strconv.Itoa(i))
+			out.send(line(strconv.Itoa(i)))
 		}
 		synctest.Wait() // 3 in the queue, the link waits with the next
 		want(t, "stats", in.Stats(), pipe.InputStats{Received: 4, Waiting: 3})
@@ -373,7 +384,7 @@ func TestFullQueueWaitsThenDropsTheOldest(t *testing.T) {
 		want(t, "oldest left", receive(t, in), 7)
 		// The reader is back: messages wait for it again.
 		for i := range 3 {
-			send(t, out, strconv.Itoa(100+i))
+			out.send(line(strconv.Itoa(100 + i)))
 		}
 		synctest.Wait()
 		want(t, "dropped", in.Stats().DroppedFull, 7)
@@ -391,14 +402,9 @@ func TestQueueIsBoundedInOctets(t *testing.T) {
 		b := newNode(t, net, "b", nodeConfig{role: rendezvous.AdHoc})
 		meet(t, b, a)
 		in := a.listen(unicast("small"))
-		out, err := b.pipes.Bind(unicast("small"), a.id)
-		if err != nil {
-			t.Fatal(err)
-		}
+		out := original{b, a.id, unicast("small")}
 		for _, size := range []int{4000, 4000, 4000, 20_000} {
-			if err := out.Send(t.Context(), message.New(message.Bytes("", "b", make([]byte, size)))); err != nil {
-				t.Fatal(err)
-			}
+			out.send(message.New(message.Bytes("", "b", make([]byte, size))))
 		}
 		time.Sleep(time.Second)
 		want(t, "stats", in.Stats(), pipe.InputStats{Received: 4, Waiting: 1, DroppedFull: 3})
