@@ -206,7 +206,7 @@ func TestWhyFullQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "messages were dropped", func() bool { return len(b.Net().Pipes().FullInputs()) == 1 })
+	eventually(t, "the queue is full", func() bool { return len(b.Net().Pipes().FullInputs()) == 1 })
 	if r := why(t, a, b.ID(), diagnose.QueueFull); !strings.Contains(r.Why, "inbox") {
 		t.Errorf("the pipe is not named: %s", r.Why)
 	}

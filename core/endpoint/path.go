@@ -16,7 +16,8 @@ import (
 // Messages go as [Scope.Send] or [Scope.SendSecure] would have them go, except over
 // a link to the very peer, if the other side is Juxta: there they carry no document
 // of the router, and on a link that is encrypted and whose other side has proven its
-// ID no second encryption either. JXSE takes such messages too, as its bidirectional
+// ID no second encryption either, unless the path has been encrypted from end to end
+// before. JXSE takes such messages too, as its bidirectional
 // pipes send them, but its pipes do not send them.
 type Path struct {
 	s      Scope
@@ -24,6 +25,10 @@ type Path struct {
 	dst    Address // for the router
 	secure bool
 	flow   uint8
+
+	// tunnelled is set when a message was encrypted from end to end. What follows
+	// stays on that way, which keeps the order when others come and go below it.
+	tunnelled atomic.Bool
 
 	service, param string // for a link: with the group
 	straight       atomic.Pointer[straight]
@@ -71,8 +76,17 @@ func (x *Path) Send(ctx context.Context, msg *message.Message) error {
 		}
 		x.straight.Store(nil)
 	}
-	// The router first: it tells the peer what it must know of this one.
 	changes := e.changes.Load()
+	if x.secure {
+		if !x.tunnelled.Load() {
+			if d := x.prepare(changes); d != nil {
+				return e.sendTail(ctx, d.c, msg, d.tail, e.now())
+			}
+			x.tunnelled.Store(true)
+		}
+		return e.Send(ctx, x.dst, msg)
+	}
+	// The router first: it tells the peer what it must know of this one.
 	err := e.Send(ctx, x.dst, msg)
 	if err == nil {
 		x.prepare(changes)
@@ -89,22 +103,24 @@ func (x *Path) Direct() Link {
 	return nil
 }
 
-// prepare looks for a link that messages can take straight.
-func (x *Path) prepare(changes uint64) {
+// prepare looks for a link that messages can take straight, nil if there is none.
+func (x *Path) prepare(changes uint64) *straight {
 	e := x.s.e
 	l := e.LinkTo(x.peer)
 	if l == nil || !IsJuxta(l) || x.secure && !Private(l) {
-		return
+		return nil
 	}
 	c := e.conn(l)
 	if c == nil {
-		return
+		return nil
 	}
 	tail, err := new(sendBuffer).tail(l, x.service, x.param)
 	if err != nil {
-		return
+		return nil
 	}
-	x.straight.Store(&straight{c: c, tail: tail.WithFlow(x.flow), changes: changes, until: e.now() + int64(straightFor)})
+	d := &straight{c: c, tail: tail.WithFlow(x.flow), changes: changes, until: e.now() + int64(straightFor)}
+	x.straight.Store(d)
+	return d
 }
 
 // Private reports whether nobody between the two peers can read or alter what goes

@@ -268,7 +268,7 @@ func (r *Report) words() (why, advice string) {
 	case ProxyRefuses:
 		return fmt.Sprintf("the proxy does not let it through: %s", detail), "ask whoever runs the proxy, or use another one"
 	case QueueFull:
-		return fmt.Sprintf("messages reach its door and are dropped there: %s %s", at, detail), "let its program read, or send more slowly"
+		return fmt.Sprintf("messages reach its door and wait there, or are dropped: %s %s", at, detail), "let its program read, or send more slowly"
 	case LeaseLost:
 		return fmt.Sprintf("it is reached through a relay, and %s %s", at, detail),
 			"it is offline, or has moved to another relay; its new address spreads by itself"
