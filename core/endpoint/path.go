@@ -107,7 +107,7 @@ func (x *Path) Direct() Link {
 func (x *Path) prepare(changes uint64) *straight {
 	e := x.s.e
 	l := e.LinkTo(x.peer)
-	if l == nil || !IsJuxta(l) || x.secure && !Private(l) {
+	if l == nil || !IsJuxta(l) || x.secure && !(Private(l) && e.cfg.Peer.Provable()) {
 		return nil
 	}
 	c := e.conn(l)
@@ -124,8 +124,8 @@ func (x *Path) prepare(changes uint64) *straight {
 }
 
 // Private reports whether nobody between the two peers can read or alter what goes
-// over a link, and the other side has proven who it is.
-func Private(l Link) bool { return Encrypted(l) && l.Proven() }
+// over a link, and the other side has shown the key of which its ID is made.
+func Private(l Link) bool { return Encrypted(l) && l.Proven() && l.Peer().Provable() }
 
 // straightFor is how long a path takes a link before the router is asked again,
 // which tells the neighbour of new addresses of this peer.

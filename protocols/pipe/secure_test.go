@@ -32,8 +32,12 @@ func TestSecurePipe(t *testing.T) {
 			}
 		}})
 		r := newNode(t, net, "r", nodeConfig{role: rendezvous.Rendezvous, secure: true})
-		a := newNode(t, net, "a", nodeConfig{seeds: []*node{r}, secure: true}).leased()
-		b := newNode(t, net, "b", nodeConfig{seeds: []*node{r}, secure: true}).leased()
+		// Neither can be dialled, so everything goes through the rendezvous.
+		deaf := func(name string) endpoint.Transport {
+			return net.Transport(memory.TransportConfig{Name: name, Deaf: true})
+		}
+		a := newNode(t, net, "a", nodeConfig{seeds: []*node{r}, secure: true, transport: deaf("a")}).leased()
+		b := newNode(t, net, "b", nodeConfig{seeds: []*node{r}, secure: true, transport: deaf("b")}).leased()
 		adv := securePipe("talk")
 		in := b.listen(adv)
 		out := a.dial(adv)
