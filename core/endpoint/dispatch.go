@@ -306,6 +306,10 @@ func (e *Endpoint) originate(in *Incoming) bool {
 // it had been addressed to it; services that spread messages for others use it.
 // It reports whether a handler took it.
 func (s Scope) Deliver(in Incoming, service, param string) bool {
-	in.Dest = in.Dest.With(s.mangle(service, param))
-	return s.e.Deliver(in, false)
+	if strings.HasPrefix(service, manglePrefix) {
+		in.Dest = in.Dest.With(service, param)
+		return s.e.Deliver(in, false)
+	}
+	group, k := s.group.Unique(), route{service, param}
+	return s.e.deliver(in, group, k, s.e.handler(group, k))
 }

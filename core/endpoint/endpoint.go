@@ -324,6 +324,18 @@ func (e *Endpoint) sendTail(ctx context.Context, c *conn, msg *message.Message, 
 	return nil
 }
 
+// Broadcasts reports whether a transport reaches the neighbourhood.
+func (e *Endpoint) Broadcasts() bool {
+	e.tmu.RLock()
+	defer e.tmu.RUnlock()
+	for _, t := range e.transports {
+		if _, ok := t.(Broadcaster); ok {
+			return true
+		}
+	}
+	return false
+}
+
 // Broadcast sends msg to the neighbourhood over every transport that can. It
 // returns [ErrNoTransport] if none can, else the first error if all failed.
 func (e *Endpoint) Broadcast(ctx context.Context, service, param string, msg *message.Message) error {

@@ -69,7 +69,7 @@ func (x *Path) Send(ctx context.Context, msg *message.Message) error {
 	}
 	if d := x.straight.Load(); d != nil {
 		if now := e.now(); d.changes == e.changes.Load() && now < d.until {
-			err := e.sendTail(ctx, d.c, msg, d.tail, now)
+			err := e.sendTail(ctx, d.c, msg, d.tail.ForMany(msg.Fixed()), now)
 			if !errors.Is(err, ErrLinkClosed) {
 				return err
 			}

@@ -70,6 +70,7 @@ type Message struct {
 	elems  []Element
 	spaces []string // namespaces 2, 3, … in the order of the decoded original
 	mem    *Memory  // in which the bodies lie, if it is to be released
+	fixed  *fixed   // the encoded elements, if they have been
 
 	// Trailer holds the signed trailer that JXSE 2.7 puts behind a message, if
 	// the message was decoded from a package that had one.
@@ -93,6 +94,7 @@ func New(elems ...Element) *Message {
 
 // Add appends elements and returns the message.
 func (m *Message) Add(elems ...Element) *Message {
+	m.fixed = nil
 	m.elems = append(m.elems, elems...)
 	return m
 }
@@ -144,10 +146,12 @@ func (m *Message) Remove(namespace, name string) bool {
 	case len(m.elems):
 		return false
 	case len(m.elems) - 1:
+		m.fixed = nil
 		m.elems[i] = Element{}
 		m.elems = m.elems[:i]
 		return true
 	}
+	m.fixed = nil
 	m.elems = slices.DeleteFunc(m.elems, func(e Element) bool { return e.Is(namespace, name) })
 	return true
 }
@@ -156,7 +160,7 @@ func (m *Message) Remove(namespace, name string) bool {
 // as JXSE does.
 func (m *Message) Replace(e Element) {
 	m.Remove(e.Namespace, e.Name)
-	m.elems = append(m.elems, e)
+	m.Add(e)
 }
 
 // Clone returns a message with its own list of elements; the bodies are shared.

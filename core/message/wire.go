@@ -30,6 +30,9 @@ var ErrTooLarge = errors.New("message exceeds a limit")
 // Size returns the encoded size in octets, without the trailer. It does not
 // allocate unless the message uses more than eight namespaces.
 func (m *Message) Size() int {
+	if m.fixed != nil {
+		return m.fixed.size
+	}
 	var arr [8]string
 	n := 4 + 1 + 2 + 2
 	for _, ns := range m.namespaces(arr[:0]) {
@@ -78,10 +81,48 @@ func (m *Message) AppendTo(b []byte, tail ...Element) ([]byte, error) {
 	return out, nil
 }
 
+// fixed is the encoded form of the elements of a message.
+type fixed struct {
+	spaces []string
+	raw    []byte
+	size   int // of the whole message
+}
+
+// Fix encodes the elements once for all, for a message that is sent to many. It has
+// no effect on what is sent, and is forgotten when an element is added or removed. The
+// bodies must not change afterwards. Errors are those of [Message.AppendTo].
+func (m *Message) Fix() error {
+	if m.fixed != nil {
+		return nil
+	}
+	f := &fixed{spaces: m.namespaces(nil), size: m.Size()}
+	if len(m.elems) > MaxElements || len(f.spaces) > MaxNamespaces {
+		return fmt.Errorf("message: %w: %d elements, %d namespaces", ErrTooLarge, len(m.elems), len(f.spaces))
+	}
+	f.raw = make([]byte, 0, f.size)
+	var err error
+	for i := range m.elems {
+		if f.raw, err = m.elems[i].appendTo(f.raw, f.spaces); err != nil {
+			return err
+		}
+	}
+	m.fixed = f
+	return nil
+}
+
+// Fixed reports whether the elements are encoded once for all.
+func (m *Message) Fixed() bool { return m.fixed != nil }
+
 // AppendWith is [Message.AppendTo] with a tail that was encoded before.
 func (m *Message) AppendWith(b []byte, tail Tail) ([]byte, error) {
 	var arr [8]string
-	out, err := m.appendElements(b, m.namespaces(arr[:0]), tail.n)
+	spaces := arr[:0]
+	if m.fixed != nil {
+		spaces = m.fixed.spaces
+	} else {
+		spaces = m.namespaces(spaces)
+	}
+	out, err := m.appendElements(b, spaces, tail.n)
 	if err != nil {
 		return b, err
 	}
@@ -104,6 +145,9 @@ func (m *Message) appendElements(b []byte, spaces []string, tail int) ([]byte, e
 		out = appendString(out, ns)
 	}
 	out = binary.BigEndian.AppendUint16(out, uint16(count))
+	if m.fixed != nil && len(spaces) == len(m.fixed.spaces) {
+		return append(out, m.fixed.raw...), nil
+	}
 	var err error
 	for i := range m.elems {
 		if out, err = m.elems[i].appendTo(out, spaces); err != nil {
@@ -119,7 +163,18 @@ type Tail struct {
 	n    int
 	raw  []byte
 	flow uint8
+	many bool
 }
+
+// ForMany returns the same tail for a message of which many copies go out at once: a
+// link then does not write it at once but with what follows.
+func (t Tail) ForMany(many bool) Tail {
+	t.many = many
+	return t
+}
+
+// Many reports whether many copies go out at once.
+func (t Tail) Many() bool { return t.many }
 
 // WithFlow returns the same tail for another flow. Messages of one flow stay in
 // order on a link; those of others may overtake them where much is to be written.

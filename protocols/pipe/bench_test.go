@@ -147,6 +147,61 @@ func BenchmarkFanOut(b *testing.B) {
 	}
 }
 
+// BenchmarkPublish sends 1 KiB from a rendezvous to ten edges that listen, over TCP; an
+// operation is one message that all of them have got.
+func BenchmarkPublish(b *testing.B) {
+	const listeners = 10
+	for _, carrier := range []string{"tcp", "tls"} {
+		for _, window := range []int{32, 1024} {
+			b.Run(fmt.Sprint(carrier, "/", window), func(b *testing.B) {
+				_, transport := carriers[carrier]()
+				own := carrier == "tls"
+				r := newNode(b, nil, "r", nodeConfig{role: rendezvous.Rendezvous, secure: own, transport: transport()})
+				const every = 16
+				got := make(chan int, listeners) // every message that is a multiple, by each
+				for i := range listeners {
+					e := newNode(b, nil, fmt.Sprint("e", i), nodeConfig{seeds: []*node{r}, secure: own, transport: transport()}).leased()
+					in := e.listen(propagate("chat"))
+					go func() {
+						for n := range b.N {
+							m, err := in.Receive(b.Context())
+							if err != nil {
+								b.Error(err)
+								return
+							}
+							m.Release()
+							if n%every == every-1 || n == b.N-1 {
+								got <- n / every
+							}
+						}
+					}()
+				}
+				for r.pipes.Stats().IndexEntries < listeners {
+					time.Sleep(time.Millisecond)
+				}
+				out := r.dial(propagate("chat"))
+				msg := message.New(message.Bytes("", "data", make([]byte, 1<<10)))
+				b.ReportAllocs()
+				b.ResetTimer()
+				count := make([]int, (b.N+every-1)/every) // how many have got the last of each
+				for sent, all := 0, 0; all < len(count); {
+					if sent < b.N && sent-all*every < window {
+						if err := out.Send(b.Context(), msg); err != nil {
+							b.Fatal(err)
+						}
+						sent++
+						continue
+					}
+					count[<-got]++
+					for all < len(count) && count[all] == listeners {
+						all++
+					}
+				}
+			})
+		}
+	}
+}
+
 // BenchmarkDial binds to a peer through the rendezvous that knows who listens.
 func BenchmarkDial(b *testing.B) {
 	net := memory.New(memory.Config{})

@@ -171,7 +171,7 @@ func (s *Service) giveListeners(ctx context.Context, h *header, from id.Peer, st
 			continue
 		}
 		if once == nil {
-			if once = s.rdv.Stamp(stamped, wireService, s.param, 1); once == nil {
+			if once = s.rdv.Stamp(stamped, wireService, s.param, 1); once == nil || once.Fix() != nil {
 				return n
 			}
 		}

@@ -102,6 +102,43 @@ func scanHeader(doc []byte) (*header, bool) {
 	return h, true
 }
 
+// lastHeader is a header that was read, and its text around the ID: mostly the next one
+// differs in nothing else.
+type lastHeader struct {
+	header
+	front, back string
+}
+
+// lastOf prepares a document for comparing the next one with it; nil if it has an
+// unusual form.
+func lastOf(doc []byte, h *header) *lastHeader {
+	s := string(doc)
+	front, rest, ok := strings.Cut(s, h.ID)
+	if !ok || !strings.HasSuffix(front, "<MessageId>") || !strings.HasPrefix(rest, headName) || !plain(h.ID) {
+		return nil
+	}
+	l := &lastHeader{header: *h, front: front, back: rest}
+	l.Path = slices.Clone(h.Path)
+	return l
+}
+
+// like reads a document that differs from the last one in the ID only, and reports
+// whether it does. l may be nil.
+func (l *lastHeader) like(doc []byte) (*header, bool) {
+	if l == nil || len(doc) != len(l.front)+len(l.ID)+len(l.back) ||
+		string(doc[:len(l.front)]) != l.front || string(doc[len(l.front)+len(l.ID):]) != l.back {
+		return nil, false
+	}
+	name := string(doc[len(l.front) : len(l.front)+len(l.ID)])
+	if !plain(name) {
+		return nil, false
+	}
+	h := l.header
+	h.ID = name
+	h.Path = append(make([]id.Peer, 0, len(l.Path)+1), l.Path...) // the caller's own, with room for the next hop
+	return &h, true
+}
+
 // plain reports whether the text is not empty and means the same inside and
 // outside of XML.
 func plain(s string) bool {

@@ -98,7 +98,7 @@ func TestRateOfNeighbours(t *testing.T) {
 	ann, bob := id.NewPeer(id.NetGroup), id.NewPeer(id.NetGroup)
 	count := func(p id.Peer, n int) (ok int) {
 		for range n {
-			if s.allow(p, now) {
+			if s.allow(p, now, 1) {
 				ok++
 			}
 		}
@@ -110,12 +110,21 @@ func TestRateOfNeighbours(t *testing.T) {
 	if n := count(bob, 10); n != 10 {
 		t.Errorf("%d of another", n)
 	}
+	carl, more := id.NewPeer(id.NetGroup), 0
+	for range 3 * relatedTimes * sourceBurst {
+		if s.allow(carl, now, relatedTimes) {
+			more++
+		}
+	}
+	if more != relatedTimes*sourceBurst {
+		t.Errorf("%d at once of one that belongs here", more)
+	}
 	now = now.Add(time.Second)
 	if n := count(ann, 2*sourceBurst); n != sourceRate {
 		t.Errorf("%d after a second", n)
 	}
 	for range 2 * maxSources {
-		s.allow(id.NewPeer(id.NetGroup), now)
+		s.allow(id.NewPeer(id.NetGroup), now, 1)
 	}
 	if len(s.buckets) > maxSources {
 		t.Errorf("%d neighbours are remembered", len(s.buckets))

@@ -118,6 +118,13 @@ const (
 	sourceRate  = 5_000
 	sourceBurst = 20_000
 
+	// relatedTimes is how many times as many are taken from a client, from the
+	// rendezvous that grants the lease, from one in the view and from who is near.
+	relatedTimes = 20
+
+	// maxPaths bounds the peers of which the way is remembered.
+	maxPaths = 1024
+
 	// maxSources bounds the neighbours whose rate is remembered.
 	maxSources = 1024
 )

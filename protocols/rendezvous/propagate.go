@@ -62,10 +62,17 @@ func (s *Service) headerOf(msg *message.Message) (*header, bool) {
 	if !ok {
 		return nil, false
 	}
+	last := s.last.Load()
+	if h, ok := last.like(e.Body); ok {
+		return h, true
+	}
 	h, err := readHeader(e.Body)
 	if err != nil {
 		s.log.Debug("propagation header", "error", err)
 		return nil, false
+	}
+	if l := lastOf(e.Body, h); l != nil {
+		s.last.Store(l)
 	}
 	return h, true
 }
@@ -84,6 +91,10 @@ func (s *Service) Propagated(msg *message.Message) bool {
 // the neighbours known by name. It returns to how many it went, a broadcast
 // counting as one; those that failed are counted in [Stats].
 func (s *Service) Near(ctx context.Context, msg *message.Message, service, param string) int {
+	near := s.cfg.Near()
+	if len(near) == 0 && !s.ep.Broadcasts() {
+		return 0
+	}
 	msg = s.Stamp(msg, service, param, NearTTL)
 	if msg == nil {
 		return 0
@@ -92,7 +103,7 @@ func (s *Service) Near(ctx context.Context, msg *message.Message, service, param
 	if err := s.scope.Broadcast(ctx, propagateService, s.param, msg); err == nil {
 		n++
 	}
-	return n + s.each(ctx, s.cfg.Near(), msg)
+	return n + s.each(ctx, near, msg)
 }
 
 // Walk gives the message to the rest of the group through the rendezvous. An edge
@@ -194,7 +205,12 @@ func (s *Service) each(ctx context.Context, peers []id.Peer, msg *message.Messag
 // receive takes a propagated message and hands it to the service it is for.
 func (s *Service) receive(_ context.Context, in endpoint.Incoming) {
 	s.stats.received.Add(1)
-	if !s.sources.allow(in.From, time.Now()) {
+	related := s.related(in.From)
+	times := 1.0
+	if related {
+		times = relatedTimes
+	}
+	if !s.sources.allow(in.From, time.Now(), times) {
 		s.stats.overRate.Add(1)
 		return
 	}
@@ -211,7 +227,6 @@ func (s *Service) receive(_ context.Context, in endpoint.Incoming) {
 		s.stats.duplicate.Add(1)
 		return
 	}
-	related := s.related(in.From)
 	if !related {
 		s.correct(in)
 	}
@@ -314,7 +329,7 @@ type bucket struct {
 	last   time.Time
 }
 
-func (s *sources) allow(p id.Peer, now time.Time) bool {
+func (s *sources) allow(p id.Peer, now time.Time, times float64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.buckets[p]
@@ -322,10 +337,10 @@ func (s *sources) allow(p id.Peer, now time.Time) bool {
 		if s.buckets == nil || len(s.buckets) >= maxSources {
 			s.buckets = map[id.Peer]*bucket{}
 		}
-		b = &bucket{tokens: sourceBurst, last: now}
+		b = &bucket{tokens: times * sourceBurst, last: now}
 		s.buckets[p] = b
 	}
-	b.tokens = min(sourceBurst, b.tokens+now.Sub(b.last).Seconds()*sourceRate)
+	b.tokens = min(times*sourceBurst, b.tokens+now.Sub(b.last).Seconds()*times*sourceRate)
 	b.last = now
 	if b.tokens < 1 {
 		return false

@@ -207,8 +207,11 @@ type Service struct {
 	alone   time.Time                              // when to decide about the role
 	idle    int                                    // decisions in a row without clients
 
-	seen    seen // propagated messages
-	walked  seen // walking messages
+	last    atomic.Pointer[lastHeader] // of what was propagated here
+	pmu     sync.Mutex
+	paths   map[id.Peer]*endpoint.Path // of what is given to single peers; pmu guards it
+	seen    seen                       // propagated messages
+	walked  seen                       // walking messages
 	sources sources
 }
 

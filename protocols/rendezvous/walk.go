@@ -57,7 +57,7 @@ func walkOf(msg *message.Message) (*walk, error) {
 // Members that cannot be reached are stepped over. It returns to how many it went.
 func (s *Service) walkOn(ctx context.Context, msg *message.Message, service, param string, ttl int) int {
 	v := s.view.Load()
-	if v == nil {
+	if v == nil || v.Size() == 0 {
 		return 0
 	}
 	w, err := walkOf(msg)
@@ -145,7 +145,11 @@ func (s *Service) direct(ctx context.Context, p id.Peer, service, param string, 
 // which decides whether it walks on.
 func (s *Service) receiveWalk(_ context.Context, in endpoint.Incoming) {
 	s.stats.received.Add(1)
-	if !s.sources.allow(in.From, now()) {
+	times := 1.0
+	if s.related(in.From) {
+		times = relatedTimes
+	}
+	if !s.sources.allow(in.From, now(), times) {
 		s.stats.overRate.Add(1)
 		return
 	}

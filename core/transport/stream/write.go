@@ -80,7 +80,7 @@ func (l *link) send(ctx context.Context, o outgoing) error {
 	}
 	if !l.writing {
 		now := time.Now()
-		if o.size > maxSmall || now.Sub(l.rested) > burstGap {
+		if !o.tail.Many() && (o.size > maxSmall || now.Sub(l.rested) > burstGap) {
 			l.writing = true
 			l.mu.Unlock()
 			return l.writeNow(now, &o)
