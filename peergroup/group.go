@@ -19,6 +19,7 @@ import (
 	"github.com/juxta-p2p/juxta/protocols/pipe"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 	"github.com/juxta-p2p/juxta/protocols/resolver"
+	"github.com/juxta-p2p/juxta/protocols/socket"
 )
 
 // Group is a peer's place in a group: a scope with its own discovery,
@@ -32,11 +33,12 @@ type Group struct {
 	log    *slog.Logger
 	self   atomic.Pointer[advertisements.Peer]
 
-	rdv   *rendezvous.Service
-	res   *resolver.Service
-	disc  *discovery.Service
-	pipes *pipe.Service
-	info  *peerinfo.Service
+	rdv     *rendezvous.Service
+	res     *resolver.Service
+	disc    *discovery.Service
+	pipes   *pipe.Service
+	sockets *socket.Service
+	info    *peerinfo.Service
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -111,6 +113,13 @@ func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvou
 		return nil, err
 	}
 	g.undo = append(g.undo, g.pipes.Close)
+	g.sockets, err = socket.New(socket.Config{
+		Scope: g.scope, Pipes: g.pipes, Self: g.self.Load, Learn: p.router.Learn, Secure: p.secure != nil, Logger: g.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.undo = append(g.undo, g.sockets.Close)
 	g.info, err = peerinfo.New(peerinfo.Config{Resolver: g.res, Logger: g.log})
 	if err != nil {
 		return nil, err
@@ -249,6 +258,10 @@ func (g *Group) Discovery() *discovery.Service { return g.disc }
 
 // Pipes opens pipes in the group.
 func (g *Group) Pipes() *pipe.Service { return g.pipes }
+
+// Sockets opens streams, duplex message channels and datagram sockets over pipes of
+// the group.
+func (g *Group) Sockets() *socket.Service { return g.sockets }
 
 // Rendezvous spreads messages in the group.
 func (g *Group) Rendezvous() *rendezvous.Service { return g.rdv }

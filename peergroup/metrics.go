@@ -92,6 +92,7 @@ func (g *Group) metrics(all *collection) {
 	all.stats("index", g.disc.Index())
 	all.stats("copies", g.disc.Copies())
 	all.stats("pipe", g.pipes.Stats())
+	all.stats("socket", g.sockets.Stats())
 	all.stats("peerinfo", g.info.Stats())
 	if g.parent == nil {
 		return // World: the network is told apart

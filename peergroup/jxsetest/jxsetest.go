@@ -3,8 +3,8 @@
 //
 // The environment variable JUXTA_JXSE_CP names a Java class path with JXTA 2.5;
 // without it the tests are skipped. The driver program that turns lines of text
-// into calls of the public JXTA API is in driver/Driver.java; its head tells the
-// verbs.
+// into calls of the public JXTA API is in driver/Driver.java; its head and that
+// of driver/Streams.java tell the verbs.
 package jxsetest
 
 import (
@@ -119,11 +119,16 @@ func Main(m *testing.M) {
 func compile() (string, error) {
 	compiled.once.Do(func() {
 		_, file, _, _ := runtime.Caller(0)
-		source := filepath.Join(filepath.Dir(file), "driver", "Driver.java")
+		sources, err := filepath.Glob(filepath.Join(filepath.Dir(file), "driver", "*.java"))
+		if err != nil {
+			compiled.err = err
+			return
+		}
 		if compiled.dir, compiled.err = os.MkdirTemp("", "jxsetest"); compiled.err != nil {
 			return
 		}
-		out, err := exec.Command("javac", "-nowarn", "-cp", os.Getenv(Variable), "-d", compiled.dir, source).CombinedOutput()
+		args := append([]string{"-nowarn", "-cp", os.Getenv(Variable), "-d", compiled.dir}, sources...)
+		out, err := exec.Command("javac", args...).CombinedOutput()
 		if err != nil {
 			compiled.err = fmt.Errorf("compiling the driver: %w\n%s", err, out)
 		}

@@ -188,10 +188,13 @@ import net.jxta.util.JxtaServerPipe;
  * close pipe=              closes any kind of handle
  *
  * biserve xml= [as=] [events=false] [echo=true]     JxtaServerPipe -> pipe. Each accepted connection becomes handle
- *                          pipe.1, pipe.2 ..., event {"event":"accept","pipe":P,"peer":ID or null}
- * bidial xml= [as=] [peer=] [timeout=30000] [events=false]   JxtaBiDiPipe -> pipe, ms; use send, sendtext, pipestat, got
+ *                          pipe.1, pipe.2 ..., event {"event":"accept","pipe":P,"peer":ID or null,"cred":xml or null}
+ * bidial xml= [as=] [peer=] [timeout=30000] [reliable=true] [cred=xml] [events=false]   JxtaBiDiPipe -> pipe, ms; use send,
+ *                          sendtext, pipestat, got. When either end closes or breaks: event {"event":"bidiclosed","pipe":P}
  * sockserve xml= [as=]     JxtaServerSocket; every connection is echoed until its end -> pipe; event "accept"
  * sockecho xml= [peer=] [size=1024] [timeout=30000]   JxtaSocket: sends size bytes, reads them back -> ms, same (equal)
+ *
+ * socklisten sockdial sockset sockwrite sockread sockshut socktest mcopen mcsend mcstat     see Streams
  *
  * creategroup name= [desc=] [id=] [membership=none]|passwd|pse [user= pass=] [publish=true] [remote=true] [rdv=false]
  *                          new group below the one in group=; started, not authenticated -> groupid, xml, implxml, ms.
@@ -244,10 +247,11 @@ public final class Driver {
     private NetworkManager manager;
     private PeerGroup net;
     private final Map<String, PeerGroup> groups = new ConcurrentHashMap<String, PeerGroup>();
-    private final Map<String, Closer> handles = new ConcurrentHashMap<String, Closer>();
+    final Map<String, Closer> handles = new ConcurrentHashMap<String, Closer>();
     private final Map<String, QueryHandler> handlers = new ConcurrentHashMap<String, QueryHandler>();
     private final Map<PeerGroup, DiscoveryListener> advListeners = new ConcurrentHashMap<PeerGroup, DiscoveryListener>();
     private final AtomicInteger handleNumber = new AtomicInteger();
+    private final Streams streams = new Streams(this);
 
     public static void main(String[] argv) throws Exception {
         out = System.out;
@@ -364,7 +368,10 @@ public final class Driver {
             case "handler": handler(a); break;
             case "query": query(a, answer); break;
             case "peerinfo": peerInfo(a, answer); break;
-            default: throw new Refusal("unknown verb " + a.verb);
+            default:
+                if (!streams.dispatch(a, answer)) {
+                    throw new Refusal("unknown verb " + a.verb);
+                }
         }
     }
 
@@ -530,7 +537,7 @@ public final class Driver {
         });
     }
 
-    private PeerGroup group(Args a) {
+    PeerGroup group(Args a) {
         if (net == null) {
             throw new Refusal("not started");
         }
@@ -773,11 +780,11 @@ public final class Driver {
         return adv.getDocument(MimeMediaType.XMLUTF8).toString();
     }
 
-    private static Advertisement parse(String xml) throws IOException {
+    static Advertisement parse(String xml) throws IOException {
         return AdvertisementFactory.newAdvertisement(MimeMediaType.XMLUTF8, new StringReader(xml));
     }
 
-    private static ID id(String text) throws Exception {
+    static ID id(String text) throws Exception {
         return IDFactory.fromURI(new URI(text));
     }
 
@@ -1035,7 +1042,7 @@ public final class Driver {
     // ------------------------------------------------------------------ pipes
 
     /** Something with a handle. */
-    private abstract static class Closer {
+    abstract static class Closer {
         abstract void close() throws Exception;
 
         /** Sends a message; false when the queue is full. */
@@ -1044,7 +1051,7 @@ public final class Driver {
         }
     }
 
-    private String handle(Args a, Closer closer, String prefix) {
+    String handle(Args a, Closer closer, String prefix) {
         String handle = a.text("as", prefix + handleNumber.incrementAndGet());
         if (handles.putIfAbsent(handle, closer) != null) {
             try {
@@ -1057,7 +1064,7 @@ public final class Driver {
         return handle;
     }
 
-    private Closer closer(String handle) {
+    Closer closer(String handle) {
         Closer found = handles.get(handle);
         if (found == null) {
             throw new Refusal("no handle " + handle);
@@ -1368,7 +1375,7 @@ public final class Driver {
     // --------------------------------------------- bidirectional pipes, sockets
 
     /** One end of a bidirectional pipe. */
-    private static final class BiDi extends Counter {
+    private static final class BiDi extends Counter implements net.jxta.util.PipeEventListener {
         volatile JxtaBiDiPipe pipe;
         final boolean echo;
 
@@ -1400,12 +1407,22 @@ public final class Driver {
                 pipe.close();
             }
         }
+
+        /** Reports the end of the pipe; JXTA tells it once, whoever closed. */
+        public void pipeEvent(int what) {
+            if (what == JxtaBiDiPipe.PIPE_CLOSED_EVENT) {
+                Map<String, Object> report = event("bidiclosed");
+                report.put("pipe", handle);
+                print(report);
+            }
+        }
     }
 
-    private static void accepted(String handle, PeerAdvertisement peer) {
+    private static void accepted(String handle, PeerAdvertisement peer, Object cred) {
         Map<String, Object> report = event("accept");
         report.put("pipe", handle);
         report.put("peer", peer == null ? null : peer.getPeerID().toString());
+        report.put("cred", cred == null ? null : cred.toString());
         print(report);
     }
 
@@ -1432,7 +1449,8 @@ public final class Driver {
                         end.handle = handle + "." + number;
                         end.pipe = pipe;
                         handles.put(end.handle, end);
-                        accepted(end.handle, pipe.getRemotePeerAdvertisement());
+                        pipe.setPipeEventListener(end);
+                        accepted(end.handle, pipe.getRemotePeerAdvertisement(), pipe.getCredentialDoc());
                         pipe.setMessageListener(end);
                     } catch (IOException failed) {
                         if (!server.isClosed()) {
@@ -1452,9 +1470,13 @@ public final class Driver {
         long begin = System.currentTimeMillis();
         BiDi end = new BiDi(a, false);
         JxtaBiDiPipe pipe = new JxtaBiDiPipe();
-        pipe.setReliable(true);
+        if (a.has("cred")) {
+            pipe.setCredentialDoc((XMLDocument) StructuredDocumentFactory.newStructuredDocument(
+                    MimeMediaType.XMLUTF8, new StringReader(a.need("cred"))));
+        }
+        pipe.setPipeEventListener(end);
         pipe.connect(group(a), a.has("peer") ? (PeerID) id(a.need("peer")) : null,
-                (PipeAdvertisement) parse(a.need("xml")), (int) a.number("timeout", 30000), end, true);
+                (PipeAdvertisement) parse(a.need("xml")), (int) a.number("timeout", 30000), end, a.flag("reliable", true));
         end.pipe = pipe;
         end.handle = handle(a, end, "bi");
         answer.put("pipe", end.handle);
@@ -1478,7 +1500,7 @@ public final class Driver {
                         if (socket == null) {
                             return;
                         }
-                        accepted(handle, null);
+                        accepted(handle, null, null);
                         Thread echo = new Thread("echo " + handle) {
                             @Override
                             public void run() {
@@ -1801,7 +1823,7 @@ public final class Driver {
     // ------------------------------------------------------- lines and answers
 
     /** A command that cannot be carried out for a plain reason; no stack trace is wanted. */
-    private static final class Refusal extends RuntimeException {
+    static final class Refusal extends RuntimeException {
         Refusal(String message) {
             super(message);
         }
@@ -1819,7 +1841,7 @@ public final class Driver {
     }
 
     /** One command line, taken apart. */
-    private static final class Args {
+    static final class Args {
         final String id;
         final String verb;
         final Map<String, String> values = new LinkedHashMap<String, String>();
@@ -1877,13 +1899,13 @@ public final class Driver {
         }
     }
 
-    private static Map<String, Object> event(String name) {
+    static Map<String, Object> event(String name) {
         Map<String, Object> report = new LinkedHashMap<String, Object>();
         report.put("event", name);
         return report;
     }
 
-    private static void print(Map<String, Object> object) {
+    static void print(Map<String, Object> object) {
         StringBuilder text = new StringBuilder();
         json(text, object);
         synchronized (Driver.class) {
