@@ -18,7 +18,8 @@ type transit struct {
 	h         header        // this peer stands in Rvs already
 	asked     []id.Peer     // Fwd as it came
 	src, dest id.Peer
-	flow      *flow // of the link
+	flow      *flow   // of the link
+	from      *parsed // its document as it came
 }
 
 // queue holds messages to be passed on to one peer, in order, while a way is being
@@ -29,8 +30,9 @@ type queue struct{ waiting []*transit }
 // or hop. It never asks the group for a way: that would be a walk through all
 // rendezvous for each message that anybody sends here. What cannot be passed on is
 // dropped, and its originator told.
-func (r *Router) forward(in endpoint.Incoming, h header, src, dest id.Peer) {
-	t := &transit{msg: in.Message, link: in.Link, h: h, asked: h.Fwd, src: src, dest: dest}
+func (r *Router) forward(in endpoint.Incoming, p *parsed) {
+	h, src, dest := p.hdr, p.src, p.dest
+	t := &transit{msg: in.Message, link: in.Link, h: h, asked: h.Fwd, src: src, dest: dest, from: p}
 	var by id.Peer
 	if t.link != nil {
 		by = t.link.Peer()
@@ -105,7 +107,7 @@ func (r *Router) passNow(ctx context.Context, t *transit) bool {
 				return false
 			}
 		}
-		err := r.pass(ctx, l, t.msg, h)
+		err := r.pass(ctx, l, t, h)
 		if err == nil {
 			return true
 		}
@@ -206,7 +208,7 @@ func (r *Router) passFar(t *transit) {
 		r.keepOr(t, nr)
 		return
 	}
-	if err := r.pass(r.ctx, l, t.msg, h); err != nil {
+	if err := r.pass(r.ctx, l, t, h); err != nil {
 		r.giveUp(t, err)
 	}
 }
@@ -229,9 +231,33 @@ func (r *Router) giveUp(t *transit, err error) {
 	r.nack(t)
 }
 
+// onward is a router document as it was printed for a message that went on, which
+// mostly is the same for the next one.
+type onward struct {
+	link endpoint.Link
+	fwd  []id.Peer
+	doc  []byte
+}
+
 // pass writes a message to its next hop. The first forwarder that is new to the
-// hop tells its route, unless the originator's is in the document.
-func (r *Router) pass(ctx context.Context, l endpoint.Link, msg *message.Message, h header) error {
+// hop tells its route, unless the originator's is in the document. If it succeeds the
+// message is released.
+func (r *Router) pass(ctx context.Context, l endpoint.Link, t *transit, h header) error {
+	doc, err := r.passedDoc(l, t, h)
+	if err != nil {
+		return err
+	}
+	t.msg.Replace(message.XML(message.Platform, elemHeader, doc))
+	if err := r.ep.SendFlow(ctx, l, r.hop(), t.msg, r.ep.FlowOf(h.Src)^r.ep.FlowOf(h.Dest)); err != nil {
+		return err
+	}
+	t.msg.Release()
+	r.stats.forwarded.Add(1)
+	return nil
+}
+
+// passedDoc prints the router document for the next hop, or takes the last one.
+func (r *Router) passedDoc(l endpoint.Link, t *transit, h header) ([]byte, error) {
 	h.Last = endpoint.PeerAddress(r.self, "", "")
 	if h.Route == nil {
 		r.mu.Lock()
@@ -240,15 +266,15 @@ func (r *Router) pass(ctx context.Context, l endpoint.Link, msg *message.Message
 		}
 		r.mu.Unlock()
 	}
+	usual := h.Route == nil && t.from != nil
+	if usual {
+		if last := t.from.onward.Load(); last != nil && last.link == l && slices.Equal(last.fwd, h.Fwd) {
+			return last.doc, nil
+		}
+	}
 	doc, err := xmldoc.Marshal(&h)
-	if err != nil {
-		return err
+	if err == nil && usual {
+		t.from.onward.Store(&onward{l, h.Fwd, doc})
 	}
-	out := msg.Clone()
-	out.Replace(message.XML(message.Platform, elemHeader, doc))
-	if err := r.ep.SendFlow(ctx, l, r.hop(), out, r.ep.FlowOf(h.Src)^r.ep.FlowOf(h.Dest)); err != nil {
-		return err
-	}
-	r.stats.forwarded.Add(1)
-	return nil
+	return doc, err
 }

@@ -31,7 +31,7 @@ func (r *Router) receive(_ context.Context, in endpoint.Incoming) {
 	r.learnFrom(h, src, last)
 	isNack := h.Dest.Param == r.iRes && in.Link != nil && r.takeNack(in, src)
 	if dest != r.self {
-		r.forward(in, *h, src, dest)
+		r.forward(in, p)
 		return
 	}
 	if isNack {

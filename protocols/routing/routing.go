@@ -106,6 +106,8 @@ type prepared struct {
 
 // parsed remembers the last router document of a link and what it says.
 type parsed struct {
+	onward atomic.Pointer[onward] // what it became when a message went on
+
 	text            []byte
 	hdr             header
 	src, dest, last id.Peer

@@ -146,20 +146,13 @@ func (c *Conn) farewell(ctx context.Context) {
 	defer context.AfterFunc(c.over, func() { cancel(context.Cause(c.over)) })()
 	switch {
 	case c.rel == nil:
-		short, stop := context.WithTimeout(ctx, looseWait)
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, looseWait)
 		defer stop()
-		ctx = short
 	case c.juxta:
 		// The end stands behind the data, so the other side may know at once: its
 		// writers need not go on.
 		if c.rel.CloseWrite(ctx) != nil {
-			return
-		}
-		_ = c.path.Send(ctx, control(elemClose, closeRequest))
-		if c.rel.Flush(ctx) != nil {
-			return
-		}
-		if c.waitAck(ctx, closeAgain) {
 			return
 		}
 	default:
@@ -173,26 +166,29 @@ func (c *Conn) farewell(ctx context.Context) {
 	for pause := closeAgain; ; pause = min(2*pause, closeMost) {
 		if err := c.path.Send(ctx, control(elemClose, closeRequest)); err != nil {
 			c.s.log.Debug("closing a connection", "peer", c.peer.Short(), "error", err)
-		} else if c.juxta {
+		} else if c.juxta && pause > closeAgain {
 			_ = c.s.note(ctx, noteAsk, c.peer, c.remote, c.local, c.secure) // it may be gone
 		}
-		if c.waitAck(ctx, pause) || ctx.Err() != nil {
+		if c.settled(ctx, pause) || ctx.Err() != nil {
 			return
 		}
 	}
 }
 
-// waitAck waits until the other side has answered that it knows of the end.
-func (c *Conn) waitAck(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
+// settled waits for some time until the other side has everything and has answered
+// that it knows of the end.
+func (c *Conn) settled(ctx context.Context, d time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	if c.rel != nil && c.rel.Flush(ctx) != nil {
+		return false
+	}
 	select {
 	case <-c.acked:
 		return true
-	case <-timer.C:
 	case <-ctx.Done():
+		return false
 	}
-	return false
 }
 
 // drop forgets the connection; nobody is told.

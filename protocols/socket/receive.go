@@ -71,7 +71,11 @@ func (c *Conn) closeCame() {
 	c.hungUp = true
 	closed := c.closed
 	c.mu.Unlock()
-	c.say(elemClose, closeAnswer)
+	if c.juxta && closed { // both at a time: neither has any use for anything
+		c.s.noteSoon(noteReset, c.peer, c.remote, c.local, c.secure)
+	} else {
+		c.say(elemClose, closeAnswer)
+	}
 	if !first {
 		return
 	}
@@ -85,7 +89,7 @@ func (c *Conn) closeCame() {
 	}
 	c.wr.end()
 	if closed {
-		c.endOver(ErrHungUp) // both at a time
+		c.endOver(ErrHungUp)
 	}
 }
 

@@ -12,7 +12,8 @@ func pair(tb testing.TB, mode Mode) (a, b *Conn) {
 	tb.Helper()
 	a = New(Config{Mode: mode, Send: func(_ context.Context, m *message.Message) error { return deliver(m, b) }})
 	b = New(Config{Mode: mode, Send: func(_ context.Context, m *message.Message) error { return deliver(m, a) }})
-	tb.Cleanup(func() { a.Close(); b.Close() })
+	message.Poison(false) // which takes longer than all else
+	tb.Cleanup(func() { a.Close(); b.Close(); message.Poison(true) })
 	return a, b
 }
 
