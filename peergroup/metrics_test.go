@@ -32,6 +32,7 @@ import (
 	"github.com/juxta-p2p/juxta/protocols/resolver"
 	"github.com/juxta-p2p/juxta/protocols/routing"
 	"github.com/juxta-p2p/juxta/protocols/secure"
+	"github.com/juxta-p2p/juxta/protocols/socket"
 )
 
 var updateMetrics = flag.Bool("update", false, "write the names of the metrics into testdata")
@@ -46,7 +47,7 @@ var kinds = []struct {
 	{"secure", secure.Stats{}},
 	{"store", store.Stats{}}, {"lan", lan.Stats{}}, {"rendezvous", rendezvous.Stats{}}, {"peerview", peerview.Stats{}},
 	{"resolver", resolver.Stats{}}, {"discovery", discovery.Stats{}}, {"index", store.IndexStats{}},
-	{"copies", store.IndexStats{}}, {"pipe", pipe.Stats{}},
+	{"copies", store.IndexStats{}}, {"pipe", pipe.Stats{}}, {"socket", socket.Stats{}},
 	{"peerinfo", peerinfo.Stats{}},
 }
 

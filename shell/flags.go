@@ -34,6 +34,7 @@ type options struct {
 
 const usage = `usage: juxta [OPTIONS] [SCRIPT]
        juxta [OPTIONS] yard sim|up [...]
+       juxta bench [...]        measures speed; juxta bench --help tells more
 
 Starts a peer and its shell. On a terminal it asks for commands; with -c, a
 script, or input that is not a terminal it runs those and ends.

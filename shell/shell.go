@@ -19,6 +19,7 @@ import (
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/peergroup"
+	"github.com/juxta-p2p/juxta/shell/bench"
 	"github.com/juxta-p2p/juxta/shell/commands"
 	"github.com/juxta-p2p/juxta/shell/interp"
 	"github.com/juxta-p2p/juxta/shell/terminal"
@@ -32,6 +33,9 @@ const leaveWithin = 3 * time.Second
 // the name of the program. It handles SIGINT, SIGTERM and SIGHUP itself; ctx ends
 // it too.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "bench" {
+		return bench.Main(args[1:], stdout, stderr)
+	}
 	o, err := parseFlags(args)
 	switch {
 	case err != nil:

@@ -4,6 +4,7 @@
 // tests say loudly that they test nothing. The TCP is that of the system, and the time
 // is real. Every peer is a process of its own in its namespace.
 //
-// JUXTA_SLOW=1 adds the scenes that take a minute; JUXTA_ROAD_TABLE names a file to
-// which the tests add their results, as rows of a table.
+// JUXTA_SLOW=1 adds the scenes that take a minute, and -timeout must allow for some;
+// JUXTA_ROAD_TABLE names a file to which the tests add their results, as rows
+// of a table.
 package roadtest

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 
 // scenesAtOnce is how many tests run at a time, unless told otherwise: they wait for
 // their roads, not for processors.
-const scenesAtOnce = "16"
+const scenesAtOnce = "48"
 
 // now is a clock that all processes of this machine share, in nanoseconds.
 func now() int64 {

@@ -23,10 +23,16 @@ const (
 	chatGoal = time.Second
 
 	// bulkBlock is how much of a bulk transfer goes into a message.
-	bulkBlock = 16 << 10
+	bulkBlock  = 16 << 10
+	smallBlock = 4 << 10
+
+	// chatHeld is what half of them take at the most so far; and bulkHeld, in octets a
+	// second, is what bulk gets at the least.
+	chatHeld = 10 * time.Second
+	bulkHeld = 5000
 
 	// straggle is how long a message may take until the test does not wait any more.
-	straggle = 15 * time.Second
+	straggle = 45 * time.Second
 )
 
 // narrow is 256 kbit/s with a round trip of 200 ms, and each twentieth packet lost.
@@ -143,8 +149,8 @@ func addRow(t *testing.T, cells ...string) {
 	}
 }
 
-// TestRawChatBesideBulk measures what TCP can do, to compare with. Only the chat on a
-// connection of its own must reach the goal.
+// TestRawChatBesideBulk measures what TCP can do, to compare with: everything comes in
+// the end, and how late depends on what the system is given ahead of time.
 func TestRawChatBesideBulk(t *testing.T) {
 	if os.Getenv("JUXTA_SLOW") == "" {
 		t.Skip("NOT TESTED: figures to compare with take a minute; set JUXTA_SLOW=1")
@@ -166,6 +172,9 @@ func TestRawChatBesideBulk(t *testing.T) {
 			t.Run(w.name+", "+r.name, func(t *testing.T) {
 				t.Parallel()
 				m := w.run(t, r.conditions, long(0))
+				if len(m.Delays) != m.Sent {
+					t.Errorf("%d messages of %d came", len(m.Delays), m.Sent)
+				}
 				addRow(t, "raw TCP, "+w.name, r.name, m.String())
 			})
 		}
@@ -194,18 +203,29 @@ func TestChatBesideBulk(t *testing.T) {
 			{Bulk: "none"},
 			{Bulk: "pipe", Block: bulkBlock},
 			{Bulk: "stream", Block: bulkBlock},
+			{Bulk: "pipe", Block: smallBlock},
+			{Bulk: "stream", Block: smallBlock},
 			{Bulk: "pipe", Block: bulkBlock, QUIC: true},
 			{Bulk: "stream", Block: bulkBlock, QUIC: true},
 		} {
-			if o.QUIC && os.Getenv("JUXTA_SLOW") == "" {
+			if (o.QUIC || o.Block == smallBlock) && os.Getenv("JUXTA_SLOW") == "" {
 				continue
 			}
-			t.Run(fmt.Sprintf("%s, %s, quic %v", o.Bulk, r.name, o.QUIC), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, %d KiB, %s, quic %v", o.Bulk, o.Block>>10, r.name, o.QUIC), func(t *testing.T) {
 				t.Parallel()
 				m, path := beside(t, r.conditions, o, long(6*time.Second))
-				addRow(t, "beside "+o.Bulk+" ("+path+")", r.name, m.String())
-				if len(m.Delays) < m.Sent {
+				addRow(t, fmt.Sprintf("beside %s, %d KiB (%s)", o.Bulk, o.Block>>10, path), r.name, m.String())
+				if len(m.Delays) != m.Sent {
 					t.Errorf("%d messages of %d came", len(m.Delays), m.Sent)
+				}
+				if half := m.part(0.5); o.Bulk == "none" && half > chatGoal/2 || half > chatHeld && os.Getenv("JUXTA_SLOW") == "" {
+					t.Errorf("half of the chat takes more than %v", half)
+				}
+				if o.Bulk != "none" && m.Rate < bulkHeld {
+					t.Errorf("bulk gets %.0f octets a second", m.Rate)
+				}
+				if late := m.part(0.95); late > chatGoal {
+					t.Logf("the goal of %v for 95 of 100 is missed: %v", chatGoal, late)
 				}
 			})
 		}

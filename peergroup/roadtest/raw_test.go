@@ -96,10 +96,12 @@ func (s *rawSender) write(b []byte) error {
 		return err
 	}
 	for len(b) > 0 && err == nil {
+		most := s.most
 		if s.mind != nil {
-			for !s.mind.free(raw) {
+			for most = s.mind.room(raw); most == 0; most = s.mind.room(raw) {
 				time.Sleep(5 * time.Millisecond)
 			}
+			most = min(most, s.most)
 		}
 		var failed error
 		err = raw.Write(func(fd uintptr) bool {
@@ -108,7 +110,7 @@ func (s *rawSender) write(b []byte) error {
 				return false // poll has asked to be told
 			}
 			s.note(int(fd))
-			n, err := unix.Write(int(fd), b[:min(len(b), s.most)])
+			n, err := unix.Write(int(fd), b[:min(len(b), most)])
 			if err == unix.EAGAIN {
 				return false
 			}
@@ -139,25 +141,28 @@ type gauge struct {
 }
 
 const (
+	gaugeFirst = 16 << 10
 	gaugeLeast = 3 << 10
 	gaugeMost  = 4 << 20
 	gaugeExtra = 100 * time.Millisecond // by which the road may take longer
 )
 
-// free reports whether more may be sent.
-func (g *gauge) free(raw syscall.RawConn) (ok bool) {
+// room returns how much may be sent now.
+func (g *gauge) room(raw syscall.RawConn) (octets int) {
+	octets = gaugeMost
 	_ = raw.Control(func(fd uintptr) {
 		way, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
 		info, err2 := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 		if err != nil || err2 != nil {
-			ok = true
 			return
 		}
 		if g.bound == 0 {
-			g.bound = 16 << 10
+			g.bound = gaugeFirst
 		}
-		ok = way < g.bound
-		g.full = g.full || !ok
+		// Whole packets: the other side acknowledges others later, and they cost more.
+		if octets = (g.bound - way + int(info.Snd_mss) - 1) / int(info.Snd_mss) * int(info.Snd_mss); octets <= 0 {
+			octets, g.full = 0, true
+		}
 		rtt, best := time.Duration(info.Rtt)*time.Microsecond, time.Duration(info.Min_rtt)*time.Microsecond
 		if best == 0 || time.Since(g.changed) < rtt {
 			return
@@ -170,7 +175,7 @@ func (g *gauge) free(raw syscall.RawConn) (ok bool) {
 		}
 		g.changed, g.full = time.Now(), false
 	})
-	return ok
+	return octets
 }
 
 // rawReceive reads frames until the connection ends.
@@ -241,7 +246,6 @@ func (w rawWay) run(t *testing.T, c conditions, long time.Duration) mixed {
 	}
 	if w.polite {
 		bulk.mind = &gauge{}
-		bulk.most = 1448
 	}
 	chat := bulk
 	if w.own {

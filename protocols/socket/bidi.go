@@ -3,6 +3,7 @@ package socket
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,7 @@ var (
 
 	errBidiReserved = errors.New("the message has the element that ends bidirectional pipes")
 	errBidiOverride = errors.New("the listener wants another kind of pipe")
+	errNotThere     = errors.New("nothing is there")
 	errBidiTwice    = errors.New("the listener has answered before")
 	errBidiPlain    = errors.New("only reliable bidirectional pipes close one half")
 )
@@ -57,6 +59,8 @@ type BidiPipe struct {
 	in      *pipe.Input
 	ctx     context.Context // ends with the pipe
 	end     context.CancelCauseFunc
+	reading context.Context // ends with Close
+	unread  context.CancelFunc
 	dialled chan error // the outcome of dialling, once
 	bidiTerms
 	rel   atomic.Pointer[reliable.Conn] // nil for a plain pipe, and while dialling
@@ -257,7 +261,7 @@ func (p *BidiPipe) next(ctx context.Context) (*message.Message, error) {
 		}
 		return m.Message, nil
 	}
-	b, err := p.rel.Load().ReadBlock(ctx)
+	b, err := p.block(ctx)
 	if halt := p.halt(); halt != nil {
 		return nil, halt
 	}
@@ -271,6 +275,30 @@ func (p *BidiPipe) next(ctx context.Context) (*message.Message, error) {
 	}
 	return m, nil
 }
+
+// block returns the next block, until ctx or reading ends.
+func (p *BidiPipe) block(ctx context.Context) ([]byte, error) {
+	rel := p.rel.Load()
+	// Mostly one is there: that spares a context.
+	if b, err := rel.ReadBlock(ended); context.Cause(ended) != err {
+		return b, err
+	}
+	if ctx.Done() == nil {
+		return rel.ReadBlock(p.reading)
+	}
+	either, cancel := context.WithCancelCause(ctx)
+	defer context.AfterFunc(p.reading, func() { cancel(net.ErrClosed) })()
+	defer cancel(nil)
+	return rel.ReadBlock(either)
+}
+
+// ended is a context that has ended: with it a call takes what is there, and does not
+// wait.
+var ended = func() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(errNotThere)
+	return ctx
+}()
 
 // halt tells why nothing is received any more, if so.
 func (p *BidiPipe) halt() error {
@@ -346,9 +374,22 @@ func (p *BidiPipe) hungUp(inOrder bool) {
 		p.mu.Unlock()
 	}
 	p.end(ErrHungUp)
-	if rel := p.rel.Load(); rel != nil {
-		rel.End()
+	rel := p.rel.Load()
+	if rel == nil {
+		return
 	}
+	rel.End()
+	if !inOrder {
+		return
+	}
+	// It waits for the goodbye to be acknowledged, and this side may be closed before the
+	// layer below comes to that.
+	m := goodbye()
+	if !p.juxta {
+		upTo := binary.BigEndian.AppendUint32(nil, uint32(rel.Stats().ReceiveNumber))
+		m = message.New(message.Element{Namespace: reliableNamespace, Name: "ack", Type: typeAck, Body: upTo})
+	}
+	p.s.later(p.peer, func() { _ = p.s.tell(p.path, m) })
 }
 
 // CloseWrite ends sending: the other side receives [io.EOF] behind what was
@@ -383,6 +424,7 @@ func (p *BidiPipe) close(linger time.Duration) error {
 	}
 	p.closing = true
 	p.mu.Unlock()
+	p.unread()
 	defer close(p.closed)
 	err := p.farewell(linger)
 	p.drop(net.ErrClosed)
@@ -403,7 +445,13 @@ func (p *BidiPipe) farewell(linger time.Duration) error {
 		return p.say(ctx, goodbye())
 	}
 	rel := p.rel.Load()
-	rel.End()
+	if err := rel.Err(); err != nil {
+		return err // it broke before
+	}
+	var drain sync.WaitGroup
+	drain.Go(func() { p.drain(ctx, rel) })
+	defer drain.Wait()
+	defer cancel()
 	err := p.write(ctx, goodbye())
 	if err == nil {
 		err = rel.Flush(ctx)
@@ -418,9 +466,25 @@ func (p *BidiPipe) farewell(linger time.Duration) error {
 	return err
 }
 
+// drain passes over what comes while the pipe is being closed: the other side may be
+// closing it too, and wait for its goodbye to be read.
+func (p *BidiPipe) drain(ctx context.Context, rel *reliable.Conn) {
+	for {
+		b, err := rel.ReadBlock(ctx)
+		if err != nil {
+			return
+		}
+		if m, err := message.Decode(b); err == nil && closesBidi(m) {
+			p.hungUp(true)
+			return
+		}
+	}
+}
+
 // drop gives back what the pipe uses; nobody is told.
 func (p *BidiPipe) drop(cause error) {
 	p.end(cause)
+	p.unread()
 	p.mu.Lock()
 	p.answer = true // what comes now is too late
 	out := p.out

@@ -72,6 +72,7 @@ func (s *Service) newBidi(ctx context.Context, adv *advertisements.Pipe, terms b
 		return nil, p.errorf("open", pipe.ErrType)
 	}
 	p.ctx, p.end = context.WithCancelCause(context.Background())
+	p.reading, p.unread = context.WithCancel(context.Background())
 	cfg := pipe.ListenConfig{Quiet: true}
 	if p.plain {
 		cfg.Accept = p.accepts
@@ -80,7 +81,7 @@ func (s *Service) newBidi(ctx context.Context, adv *advertisements.Pipe, terms b
 	}
 	var err error
 	if p.in, err = s.pipes.ListenWith(ctx, &advertisements.Pipe{ID: id.NewPipe(s.group), Type: adv.Type, Name: adv.Name}, cfg); err != nil {
-		p.end(err)
+		p.drop(err)
 		return nil, p.errorf("open", err)
 	}
 	if err := s.bidi.add(p); err != nil {

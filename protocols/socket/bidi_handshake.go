@@ -26,6 +26,9 @@ const (
 	bidiJuxta      = "juxta" // Juxta's own: the version of its reliability layer; JXSE passes over it
 )
 
+// typeAck is the type of an acknowledgement of JXSE's reliability layer.
+const typeAck = "application/x-jxta-reliable-ack"
+
 // bidiVersion is what bidiJuxta says.
 const bidiVersion = "1"
 

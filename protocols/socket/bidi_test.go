@@ -34,7 +34,13 @@ func note(text string) *message.Message { return message.New(message.Text("app",
 // connect opens a bidirectional pipe from b to a listener at a.
 func connect(t testing.TB, a, b *bidiNode, lc socket.BidiListenConfig, dc socket.BidiConfig) (at, bt *socket.BidiPipe) {
 	t.Helper()
-	ctx := bidiContext(t)
+	return connectFor(t, bidiSoon, a, b, lc, dc)
+}
+
+func connectFor(t testing.TB, limit time.Duration, a, b *bidiNode, lc socket.BidiListenConfig, dc socket.BidiConfig) (at, bt *socket.BidiPipe) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
 	adv := bidiAdv(t, advertisements.Unicast)
 	l, err := a.sockets.ListenBidiWith(ctx, adv, lc)
 	if err != nil {
@@ -49,6 +55,9 @@ func connect(t testing.TB, a, b *bidiNode, lc socket.BidiListenConfig, dc socket
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = at.Close() })
+	if dc.Credential.IsZero() { // the test of credentials dials again
+		_ = l.Close()
+	}
 	return at, bt
 }
 
@@ -418,11 +427,44 @@ func TestBidiJavaDials(t *testing.T) {
 	if _, err := p.Receive(ctx); err != io.EOF {
 		t.Errorf("after Java's goodbye: %v", err)
 	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := j.rel.Flush(ctx); err != nil {
+		t.Errorf("Java waits for the acknowledgement of its goodbye: %v", err)
+	}
 	if st := p.Stats(); st.DroppedMalformed != 1 {
 		t.Errorf("stats %+v", st)
 	}
-	if err := p.Close(); err != nil {
-		t.Error(err)
+}
+
+// TestBidiCloseBoth: who closes does not wait for a side that closes as soon as it is
+// told, or at the same time.
+func TestBidiCloseBoth(t *testing.T) {
+	a, b := bidiPair(t)
+	for _, told := range []bool{true, false} {
+		for range 20 {
+			at, bt := connect(t, a, b, socket.BidiListenConfig{}, socket.BidiConfig{})
+			begin := time.Now()
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				if told {
+					if _, err := at.Receive(bidiContext(t)); err != io.EOF {
+						t.Error(err)
+					}
+				}
+				if err := at.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			if err := bt.Close(); err != nil {
+				t.Error(err)
+			}
+			wg.Wait()
+			if d := time.Since(begin); d > time.Second {
+				t.Fatalf("told %v: closing took %v", told, d)
+			}
+		}
 	}
 }
 

@@ -38,9 +38,10 @@ type Conn struct {
 	loose *loose         // nil if reliable
 
 	rd, wr  deadline
-	reading chan struct{} // holds a token while somebody reads
-	rest    []byte        // of the block that is being read; with reading
-	writing chan struct{} // holds a token while somebody writes
+	reading chan struct{}  // holds a token while somebody reads
+	rest    []byte         // of the block that is being read; with reading
+	block   reliable.Block // that rest is part of; with reading
+	writing chan struct{}  // holds a token while somebody writes
 
 	over    context.Context // ends when nothing that is still to be said matters to the other side
 	endOver context.CancelCauseFunc
@@ -244,8 +245,8 @@ func (c *Conn) WriteTo(w io.Writer) (total int64, err error) {
 			return total, err
 		}
 		err := c.fill(ctx)
-		b := c.rest
-		c.rest = nil
+		b, block := c.rest, c.block
+		c.rest, c.block = nil, reliable.Block{}
 		c.unlockRead()
 		if err != nil {
 			if err == io.EOF {
@@ -255,6 +256,7 @@ func (c *Conn) WriteTo(w io.Writer) (total int64, err error) {
 		}
 		n, err := w.Write(b)
 		total += int64(n)
+		block.Release()
 		if err != nil {
 			return total, err
 		}
@@ -279,17 +281,18 @@ func (c *Conn) unlockRead() { <-c.reading }
 // fill sees to it that there is something to read. The caller holds the token.
 func (c *Conn) fill(ctx context.Context) error {
 	for len(c.rest) == 0 {
-		var b []byte
+		c.block.Release()
+		c.block = reliable.Block{}
 		var err error
 		if c.rel != nil {
-			b, err = c.rel.ReadBlock(ctx)
+			c.block, err = c.rel.Receive(ctx)
 		} else {
-			b, err = c.loose.take(ctx)
+			c.block.Body, err = c.loose.take(ctx)
 		}
 		if err != nil {
 			return c.readError(ctx, err)
 		}
-		c.rest = b
+		c.rest = c.block.Body
 	}
 	return nil
 }

@@ -84,13 +84,6 @@ func (d *deadline) end() {
 	d.pass()
 }
 
-// ended reports whether end was called.
-func (d *deadline) ended() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.over
-}
-
 // expiry is a deadline as a context, which costs nothing to make. Its error is that
 // of package net.
 type expiry chan struct{}

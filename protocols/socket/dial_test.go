@@ -65,8 +65,8 @@ func TestDialFails(t *testing.T) {
 			start := time.Now()
 			c, err := b.s.DialWith(t.Context(), adv, cfg)
 			if err == nil {
-				t.Fatal("dialled")
 				_ = c.Close()
+				t.Fatal("dialled")
 			}
 			var op *net.OpError
 			if !errors.As(err, &op) || op.Op != "dial" || op.Net != "jxta" {

@@ -45,7 +45,6 @@ func TestManyAtRest(t *testing.T) {
 		_ = ys[i].Close()
 	}
 	eventually(t, "all closed", func() bool { return a.s.Stats().Open+b.s.Stats().Open == 0 })
-	t.Logf("%+v\n%+v", a.s.Stats(), b.s.Stats())
 	t.Logf("%d connections opened in %v, closed in %v, %d octets each", n, opened, time.Since(start), each)
 	eventually(t, "goroutines", func() bool { return runtime.NumGoroutine() < goroutines+20 })
 }

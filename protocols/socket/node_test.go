@@ -40,7 +40,6 @@ type nodeConfig struct {
 	near   []*node // neighbours; without seeds
 	seed   *node   // the rendezvous of an edge
 	leads  bool    // a rendezvous
-	key    string  // a stable identity
 	secure bool    // with a key, and a way that is encrypted from end to end
 }
 

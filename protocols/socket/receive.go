@@ -36,7 +36,7 @@ func (c *Conn) receive(_ context.Context, in endpoint.Incoming) {
 		}
 	}
 	if layer && c.rel != nil {
-		c.rel.Take(in.Message)
+		c.rel.TakeOver(in.Message)
 	}
 }
 
@@ -79,7 +79,6 @@ func (c *Conn) closeCame() {
 	if !first {
 		return
 	}
-	c.s.stats.hungUp.Add(1)
 	switch {
 	case c.rel == nil:
 		c.loose.finish()

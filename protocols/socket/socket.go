@@ -122,8 +122,7 @@ type document struct {
 type counters struct {
 	dialled, accepted, failedDials, refusedFull, refusedChecked, refusedKind atomic.Uint64
 	halfOpen, peerHalfOpen, malformed, foreign, plain, loose, unanswered     atomic.Uint64
-	unsentControl, resetsSent, resets, moved, lost, hungUp                   atomic.Uint64
-	sent, received, sentBytes, receivedBytes                                 atomic.Uint64
+	unsentControl, resetsSent, resets, moved, lost                           atomic.Uint64
 	castSent, castReceived, castMalformed, castForged                        atomic.Uint64
 }
 

@@ -46,6 +46,12 @@ const (
 	// maxEmptyReads is how often in a row a read may give nothing.
 	maxEmptyReads = 100
 
+	// Copies of a message that goes to many are written no more often than every
+	// manyGap, unless maxDelayed octets wait: otherwise each would cost a system call
+	// here and there, and a change of process.
+	manyGap    = 300 * time.Microsecond
+	maxDelayed = 64 << 10
+
 	// welcomeBuffer is for reading the welcome, or the first octets of TLS.
 	welcomeBuffer = 4 << 10
 

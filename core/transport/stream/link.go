@@ -40,6 +40,8 @@ type link struct {
 	mu       sync.Mutex
 	writing  bool          // somebody writes or is about to: the writer
 	rested   time.Time     // when writing last ended
+	later    *time.Timer   // starts the writer for what goes to many; nil if that never did
+	delayed  bool          // it is about to
 	queue    lanes         // behind the write in flight
 	sealed   *frames       // encrypted and not yet taken by the writer; nil if empty
 	sealing  bool          // the writer is encrypting

@@ -78,9 +78,15 @@ func (l *link) send(ctx context.Context, o outgoing) error {
 		l.mu.Unlock()
 		return l.closedError()
 	}
+	delay := time.Duration(0)
 	if !l.writing {
 		now := time.Now()
-		if !o.tail.Many() && (o.size > maxSmall || now.Sub(l.rested) > burstGap) {
+		since := now.Sub(l.rested)
+		switch {
+		case o.tail.Many() && since < manyGap:
+			delay = manyGap - since
+		case o.tail.Many():
+		case o.size > maxSmall || since > burstGap:
 			l.writing = true
 			l.mu.Unlock()
 			return l.writeNow(now, &o)
@@ -94,6 +100,16 @@ func (l *link) send(ctx context.Context, o outgoing) error {
 	if start {
 		l.writing = true
 		l.flushers.Add(1)
+		if delay > 0 {
+			l.delayed, start = true, false
+			if l.later == nil {
+				l.later = time.AfterFunc(delay, l.flushLater)
+			} else {
+				l.later.Reset(delay)
+			}
+		}
+	} else if l.delayed && (!o.tail.Many() || at.size() > maxDelayed) && l.later.Stop() {
+		l.delayed, start = false, true // what is urgent does not wait
 	}
 	if waited {
 		at.signal() // there may be room for another one who waits
@@ -103,6 +119,14 @@ func (l *link) send(ctx context.Context, o outgoing) error {
 		go l.flush(nil) // waited for by the reader before it reports the end
 	}
 	return nil
+}
+
+// flushLater is flush after a while, in which more may have come.
+func (l *link) flushLater() {
+	l.mu.Lock()
+	l.delayed = false
+	l.mu.Unlock()
+	l.flush(nil)
 }
 
 // writeNow writes a message, and leaves to a flusher what the connection does

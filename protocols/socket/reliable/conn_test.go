@@ -88,9 +88,14 @@ func TestMemoryIsKept(t *testing.T) {
 func TestAcksAreFew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := context.Background()
-		a, b, _, _ := link(t, Config{Mode: Juxta}, 1)
+		a, b, _, _ := link(t, Config{Mode: Juxta, ReceiveBytes: startWindow}, 1)
+		begin := time.Now()
 		if err := transfer(a, b, sizes(5000, func(int) int { return 4000 }), time.Minute); err != nil {
 			t.Fatal(err)
+		}
+		// The window passes each round trip of 2 ms, not each ackDelay.
+		if d := time.Since(begin); d > 5000*4064/startWindow*3*time.Millisecond {
+			t.Errorf("took %v", d)
 		}
 		if n := b.Stats().AcksSent; n > 5000*4064/(startWindow/4)+5 {
 			t.Errorf("%d acknowledgements for 5000 blocks", n)
@@ -139,7 +144,7 @@ func TestAcksAreFew(t *testing.T) {
 		if err := a.WriteBlock(ctx, []byte("x")); err != nil {
 			t.Fatal(err)
 		}
-		begin := time.Now()
+		begin = time.Now()
 		if err := a.Flush(ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -449,6 +454,143 @@ func TestRefusals(t *testing.T) {
 		}
 		if err := z.Flush(ctx); err != ErrGaveUp {
 			t.Error(err)
+		}
+	})
+}
+
+// TestTakeOver: a message is released when all of it was read and released, or nothing of it is
+// kept, and not before. Released memory is overwritten in these tests.
+func TestTakeOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := context.Background()
+		arrive := func(c *Conn, names ...string) (raw []byte) {
+			m := message.New()
+			for _, n := range names {
+				m.Add(message.Element{Namespace: namespace, Name: n, Type: typeBlock, Body: []byte("block " + n)})
+			}
+			mem := message.NewMemory(m.Size())
+			raw, err := m.AppendTo(mem.Bytes()[:0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			var d message.Decoder
+			got, err := d.Decode(raw, mem)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.TakeOver(got)
+			return raw
+		}
+		released := func(raw []byte) bool { return raw[0] != 'j' }
+		for _, mode := range bothModes {
+			c, _ := spy(t, Config{Mode: mode})
+			first, second := arrive(c, "1", "2"), arrive(c, "4", "3", "2")
+			double := arrive(c, "1", "3")
+			if released(first) || released(second) || !released(double) {
+				t.Fatal(released(first), released(second), released(double))
+			}
+			var blocks []Block
+			for _, want := range []string{"block 1", "block 2", "block 3", "block 4"} {
+				b, err := c.Receive(ctx)
+				if err != nil || string(b.Body) != want {
+					t.Fatalf("%q, %v", b.Body, err)
+				}
+				blocks = append(blocks, b)
+			}
+			for i, want := range [][2]bool{{false, false}, {true, false}, {true, false}, {true, true}} {
+				blocks[i].Release()
+				if got := [2]bool{released(first), released(second)}; got != want {
+					t.Errorf("%v: after block %d: %v", mode, i+1, got)
+				}
+			}
+			c.Close()
+			if !released(arrive(c, "5")) {
+				t.Error("kept after Close")
+			}
+		}
+	})
+}
+
+// TestHeldUp: while Send waits, what is under way is not late.
+func TestHeldUp(t *testing.T) {
+	for _, mode := range bothModes {
+		synctest.Test(t, func(t *testing.T) {
+			var b *Conn
+			wait := time.Duration(0)
+			a := New(Config{Mode: mode, Send: func(_ context.Context, m *message.Message) error {
+				// What was sent before is acknowledged only after this has gone.
+				time.Sleep(wait)
+				return deliver(m, b)
+			}})
+			defer a.Close()
+			acks := make(chan *message.Message, 100)
+			b = New(Config{Mode: mode, Send: func(_ context.Context, m *message.Message) error {
+				acks <- m.Clone()
+				return nil
+			}})
+			defer b.Close()
+			for i := range 6 {
+				wait = 0
+				if i%2 == 1 {
+					wait = 3 * time.Second
+				}
+				if err := a.WriteBlock(context.Background(), fill(i, 100)); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := b.ReadBlock(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(50 * time.Millisecond)
+				if i%2 == 0 {
+					continue
+				}
+				for len(acks) > 0 {
+					a.Take(<-acks)
+				}
+			}
+			if st := a.Stats(); st.Repeated != 0 || st.Sent != 6 {
+				t.Errorf("%v: %+v", mode, st)
+			}
+		})
+	}
+}
+
+// TestJavaRoom: what JXSE lists as waiting for its reader uses up the room it is
+// thought to have.
+func TestJavaRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, sent := spy(t, Config{Window: 50})
+		for i := range 200 {
+			if err := c.WriteBlock(context.Background(), fill(i, 10)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		upTo := uint64(0)
+		for range 60 {
+			upTo = c.out.next - 1
+			c.Take(ackBody(Java, upTo))
+			synctest.Wait()
+			if c.out.end-c.out.next < 60 {
+				break
+			}
+		}
+		sent()
+		grown := c.Stats()
+		if grown.SendWindow < 10 {
+			t.Fatalf("%+v", grown)
+		}
+		// 98 numbers listed: there is room for two, and so for five under way.
+		var listed []span
+		for n := range uint64(98) {
+			listed = append(listed, span{upTo + 1 + n%2, upTo + 1 + n%2})
+		}
+		c.Take(ackBody(Java, upTo, listed...))
+		if st := c.Stats(); st.SendWindow != 5 {
+			t.Errorf("%+v", st)
+		}
+		c.Take(ackBody(Java, c.out.next-1))
+		if st := c.Stats(); st.SendWindow < grown.SendWindow {
+			t.Errorf("%+v", st)
 		}
 	})
 }

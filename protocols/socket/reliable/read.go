@@ -52,9 +52,10 @@ func (c *Conn) ReadBlock(ctx context.Context) ([]byte, error) {
 func (c *Conn) Receive(ctx context.Context) (Block, error) {
 	for {
 		c.mu.Lock()
-		b, ok, err := c.next()
+		now := c.now()
+		b, ok, err := c.next(now)
 		if ok || err != nil {
-			w := c.settle(c.now())
+			w := c.settle(now)
 			c.mu.Unlock()
 			c.act(w)
 			return b, err
@@ -77,9 +78,9 @@ func (c *Conn) Receive(ctx context.Context) (Block, error) {
 }
 
 // next takes what a reader gets, if there is anything. The lock is held.
-func (c *Conn) next() (Block, bool, error) {
+func (c *Conn) next(now time.Duration) (Block, bool, error) {
 	for {
-		b, ok := c.in.take(c.now())
+		b, ok := c.in.take(now)
 		switch {
 		case ok && b.last:
 			c.over = true

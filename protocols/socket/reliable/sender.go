@@ -179,6 +179,7 @@ func (s *sender) moved(now time.Duration) {
 	}
 	s.backoff = 0
 	s.since = now
+	s.ask = s.mode == Juxta && s.waits() // what was told may be lost too
 }
 
 // acknowledged takes an acknowledgement and reports whether it removed anything.
