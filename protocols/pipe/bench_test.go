@@ -79,34 +79,45 @@ func BenchmarkRoundTrip(b *testing.B) {
 			if l, err := y.ep.Dial(b.Context(), x.ep.Addresses()[0]); err != nil || (carrier == "tls") != l.Proven() && carrier != "memory" {
 				b.Fatal(err)
 			}
-			var back *pipe.Output
+			var there, back *pipe.Output
 			done := make(chan struct{})
+			msg := message.New(message.Bytes("", "data", make([]byte, 1<<10)))
+			n := 0
 			for _, l := range []struct {
 				at     *node
 				name   string
 				handle func(pipe.Message)
 			}{
-				{x, "there", func(m pipe.Message) { _ = back.Send(context.Background(), m.Message) }},
-				{y, "back", func(pipe.Message) { done <- struct{}{} }},
+				{x, "there", func(m pipe.Message) {
+					_ = back.Send(context.Background(), m.Message)
+					m.Release()
+				}},
+				{y, "back", func(m pipe.Message) {
+					m.Release()
+					if n++; n == b.N {
+						close(done)
+					} else if err := there.Send(context.Background(), msg); err != nil {
+						b.Error(err)
+					}
+				}},
 			} {
 				if _, err := l.at.pipes.ListenWith(b.Context(), unicast(l.name), pipe.ListenConfig{Handle: l.handle, Quiet: true}); err != nil {
 					b.Fatal(err)
 				}
 			}
-			back, _ = x.pipes.Bind(unicast("back"), y.id)
-			out, err := y.pipes.Bind(unicast("there"), x.id)
-			if err != nil {
+			var err error
+			if back, err = x.pipes.Bind(unicast("back"), y.id); err != nil {
 				b.Fatal(err)
 			}
-			msg := message.New(message.Bytes("", "data", make([]byte, 1<<10)))
+			if there, err = y.pipes.Bind(unicast("there"), x.id); err != nil {
+				b.Fatal(err)
+			}
 			b.ReportAllocs()
 			b.ResetTimer()
-			for range b.N {
-				if err := out.Send(b.Context(), msg); err != nil {
-					b.Fatal(err)
-				}
-				<-done
+			if err := there.Send(b.Context(), msg); err != nil {
+				b.Fatal(err)
 			}
+			<-done
 		})
 	}
 }

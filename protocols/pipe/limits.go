@@ -27,6 +27,10 @@ const (
 	probeEvery = time.Second
 	maxSilent  = 5
 
+	// answerWithin is how long it waits for an answer before a single message goes
+	// nevertheless.
+	answerWithin = 100 * time.Millisecond
+
 	// It is told again after a noticePart of what there is room for, within
 	// noticeWait.
 	noticePart = 4

@@ -295,10 +295,11 @@ func (o *Output) sendTo(ctx context.Context, b *bond, msg *message.Message, repo
 		return o.sendOn(ctx, b, msg)
 	}
 	n := weight(msg)
-	extra, number, err := w.enter(ctx, n, report, o, b)
+	extra, number, alone, err := w.enter(ctx, n, report, o, b)
 	if err != nil {
 		return err
 	}
+	defer w.unlock(alone)
 	if len(extra) > 0 {
 		msg = msg.Clone().Add(extra...)
 	}

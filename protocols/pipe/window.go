@@ -46,6 +46,10 @@ type window struct {
 	epoch uint32
 	users int // bonds; Service.mu guards it
 
+	// order is held while a message is counted and sent, and for writing where it
+	// carries a question, so that a question is where it says it is.
+	order sync.RWMutex
+
 	mu           sync.Mutex
 	sent, bytes  uint64
 	limit, most  uint64        // for sent and bytes
@@ -53,6 +57,7 @@ type window struct {
 	asked        bool          // since limit grew last
 	room         chan struct{} // receives a token when limit grew; nil if nobody waits
 	silent       int           // probes since the other side was heard
+	heard        uint64        // notices
 	given        bool          // the other side does not tell limits: send as if there were none
 	reports      []*report     // by number; those at the front that are settled are gone
 	number       uint64        // of the last one
@@ -124,21 +129,32 @@ func (w *window) end() {
 
 // enter waits until a message of that weight may be sent, and counts it. It returns
 // the elements that the message must have besides its own, and its number if f wants a
-// report of it. Waiting ends when the output is closed or bound otherwise.
+// report of it. Waiting ends when the output is closed or bound otherwise. The caller
+// unlocks alone when the message has been handed over, or could not be.
 func (w *window) enter(
 	ctx context.Context, n uint64, f func(error), o *Output, b *bond,
-) (extra []message.Element, number uint64, err error) {
+) (extra []message.Element, number uint64, alone bool, err error) {
 	var timer *time.Timer
+	var heard uint64 // notices, when the question was asked
+	mayGo := false
 	for {
+		w.lock(alone)
 		w.mu.Lock()
 		if w.gone {
 			w.mu.Unlock()
+			w.unlock(alone)
 			token(w.room) // for others who wait
-			return nil, 0, errGone
+			return nil, 0, false, errGone
 		}
 		full := f != nil && len(w.reports) >= maxReported
-		if !full && (w.given || w.sent < w.limit && w.bytes+n <= w.most || w.sent == w.done) {
+		if !full && (w.given || mayGo || w.sent < w.limit && w.bytes+n <= w.most || w.sent == w.done) {
 			if w.sent == 0 || !w.asked && (w.limit-w.sent <= askAt || w.most-w.bytes <= askAtBytes) {
+				if !alone {
+					w.mu.Unlock()
+					w.unlock(false)
+					alone = true
+					continue
+				}
 				w.asked = true
 				extra = append(extra, w.question().element())
 			}
@@ -156,28 +172,57 @@ func (w *window) enter(
 					token(w.room) // for others who wait
 				}
 			}
-			return extra, number, nil
+			return extra, number, alone, nil
 		}
+		now := w.heard
 		w.mu.Unlock()
+		w.unlock(alone)
+		alone = false
 		if timer == nil {
-			timer = time.NewTimer(probeEvery)
+			// Asked at once, since whoever sends where messages are handled keeps this
+			// peer from reading what it waits for: without an answer the message goes
+			// after a moment. With one, it is the reader who has to be waited for.
+			heard = now
+			w.probe(ctx)
+			timer = time.NewTimer(answerWithin)
 			defer timer.Stop()
-		} else {
-			timer.Reset(probeEvery)
 		}
 		select {
 		case <-w.room:
 		case <-w.reportedRoom:
 		case <-timer.C:
 			if o.bound.Load() != b {
-				return nil, 0, errMoved
+				return nil, 0, false, errMoved
 			}
-			w.probe(ctx)
+			w.mu.Lock()
+			mayGo = w.heard == heard
+			heard = w.heard
+			w.mu.Unlock()
+			if !mayGo {
+				w.probe(ctx)
+			}
+			timer.Reset(probeEvery)
 		case <-o.ctx.Done():
-			return nil, 0, ErrClosed
+			return nil, 0, false, ErrClosed
 		case <-ctx.Done():
-			return nil, 0, context.Cause(ctx)
+			return nil, 0, false, context.Cause(ctx)
 		}
+	}
+}
+
+func (w *window) lock(alone bool) {
+	if alone {
+		w.order.Lock()
+	} else {
+		w.order.RLock()
+	}
+}
+
+func (w *window) unlock(alone bool) {
+	if alone {
+		w.order.Unlock()
+	} else {
+		w.order.RUnlock()
 	}
 }
 
@@ -217,6 +262,8 @@ func (w *window) undo(n, number uint64) bool {
 // probe asks the other side for a notice. If it never answers it does not know them,
 // and windows make no sense.
 func (w *window) probe(ctx context.Context) {
+	w.order.Lock()
+	defer w.order.Unlock()
 	w.mu.Lock()
 	if w.silent++; w.silent > maxSilent && len(w.reports) == 0 {
 		w.given = true
@@ -275,6 +322,7 @@ func (w *window) take(n notice) {
 		return
 	}
 	w.silent, w.given = 0, false
+	w.heard++
 	if n.limit == 0 {
 		w.gone = true
 		n.became = []outcomes{{1, maxReported, unknown}}

@@ -22,6 +22,11 @@ const (
 	// is sent as it is.
 	maxRatio = 100
 
+	// packFrom is the size in octets from which index messages are compressed. A
+	// smaller one fits into a packet as it is, and a compressor takes most of a
+	// megabyte, which a peer that never sends more does without.
+	packFrom = 1 << 10
+
 	// workers bounds the queries and responses handled at the same time, and
 	// maxWaiting those that wait for it; beyond that they are dropped and
 	// counted. Handlers may have to dial the asker.

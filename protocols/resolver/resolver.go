@@ -9,12 +9,9 @@
 package resolver
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
 	"math/rand/v2"
@@ -422,59 +419,4 @@ func (s *Service) message(suffix string, d xmldoc.Document) (*message.Message, e
 		return nil, err
 	}
 	return message.New(message.XML(message.Platform, s.param+suffix, doc)), nil
-}
-
-// indexBounds are those of the envelope; what is in it is one text.
-var indexBounds = xmldoc.Bounds{Octets: MaxIndex}
-
-// indexMessage prints an index message, compressed unless readers would not take
-// it for that.
-func (s *Service) indexMessage(x *Index) (*message.Message, error) {
-	doc, err := indexBounds.Marshal(x)
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	w := packers.Get().(*gzip.Writer)
-	defer packers.Put(w)
-	w.Reset(&b)
-	if _, err := w.Write(doc); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	if len(doc) > limitFor(b.Len()) {
-		// So repetitive that it would be taken for an attack.
-		return message.New(message.XML(message.Platform, s.param+"Srdi", doc)), nil
-	}
-	return message.New(message.Element{Namespace: message.Platform, Name: s.param + "Srdi", Type: message.TypeGzip, Body: b.Bytes()}), nil
-}
-
-// packers keeps compressors, each of which takes most of a megabyte: every pipe
-// that opens or closes sends an index message.
-var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
-
-// limitFor is how large a compressed index message of that size may become.
-func limitFor(size int) int { return min(MaxIndex, maxRatio*max(size, 1024)) }
-
-// unpackers keeps decompressors, each of which takes 40 KiB.
-var unpackers = sync.Pool{New: func() any { return new(gzip.Reader) }}
-
-// unpack undoes gzip within bounds.
-func unpack(b []byte) ([]byte, error) {
-	r := unpackers.Get().(*gzip.Reader)
-	defer unpackers.Put(r)
-	if err := r.Reset(bytes.NewReader(b)); err != nil {
-		return nil, err
-	}
-	limit := limitFor(len(b))
-	out, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(out) > limit {
-		return nil, errBomb
-	}
-	return out, nil
 }

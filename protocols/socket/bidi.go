@@ -74,7 +74,6 @@ type BidiPipe struct {
 	credential xmldoc.Node
 	out        *pipe.Output   // of a plain pipe
 	path       *endpoint.Path // of a reliable one
-	remote     id.Pipe        // to which that leads
 
 	mu      sync.Mutex
 	answer  bool // the listener has answered
@@ -280,7 +279,7 @@ func (p *BidiPipe) next(ctx context.Context) (*message.Message, error) {
 func (p *BidiPipe) block(ctx context.Context) ([]byte, error) {
 	rel := p.rel.Load()
 	// Mostly one is there: that spares a context.
-	if b, err := rel.ReadBlock(ended); context.Cause(ended) != err {
+	if b, err := rel.ReadBlock(noWait); context.Cause(noWait) != err {
 		return b, err
 	}
 	if ctx.Done() == nil {
@@ -292,9 +291,9 @@ func (p *BidiPipe) block(ctx context.Context) ([]byte, error) {
 	return rel.ReadBlock(either)
 }
 
-// ended is a context that has ended: with it a call takes what is there, and does not
+// noWait is a context that has ended: with it a call takes what is there, and does not
 // wait.
-var ended = func() context.Context {
+var noWait = func() context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(errNotThere)
 	return ctx

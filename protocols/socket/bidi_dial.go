@@ -194,7 +194,6 @@ func (p *BidiPipe) bind(h *bidiHello, m pipe.Message) error {
 		p.out, err = p.s.pipes.Bind(h.Pipe, h.Peer.ID)
 		return err
 	}
-	p.remote = h.Pipe.ID
 	p.path = p.s.scope.Path(h.Peer.ID, pipeService, h.Pipe.ID.String(), p.adv.Type == advertisements.UnicastSecure)
 	mode := reliable.Java
 	if h.Juxta {

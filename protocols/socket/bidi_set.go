@@ -2,7 +2,6 @@ package socket
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -229,13 +228,4 @@ func (p *BidiPipe) broken(err error) {
 		cause = fmt.Errorf("%w: %w", cause, err)
 	}
 	p.rel.Load().Abort(cause)
-}
-
-// reset takes the word of a peer that it does not know the pipe any more.
-func (b *bidis) reset(peer id.Peer, remote id.Pipe) {
-	for _, p := range b.at(peer) {
-		if p.remote == remote && p.juxta {
-			p.broken(errors.New("it does not know the pipe any more"))
-		}
-	}
 }
