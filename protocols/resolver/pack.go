@@ -58,8 +58,8 @@ var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 // section 3.2.4.
 const (
 	gzipHeader  = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" // deflate, no flags, no time, unknown system
-	storedLast  = 1                                            // the only block, not compressed
-	storedFrame = len(gzipHeader) + 1 + 2 + 2 + 4 + 4          // kind, length and its complement, checksum, length
+	storedLast  = 1                                          // the only block, not compressed
+	storedFrame = len(gzipHeader) + 1 + 2 + 2 + 4 + 4        // kind, length and its complement, checksum, length
 )
 
 // stored writes a document of at most 65,535 octets as gzip without compressing

@@ -47,8 +47,6 @@ type Multicast struct {
 
 	mu     sync.Mutex
 	closed bool
-	peer   *pipe.Output // to a single peer, that of the last datagram that went to one
-	to     id.Peer      // which it leads to
 }
 
 var _ net.PacketConn = (*Multicast)(nil)
@@ -203,10 +201,14 @@ func (m *Multicast) writeTo(ctx context.Context, p []byte, addr net.Addr) error 
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	out, err := m.output(ctx, to)
-	if err == nil {
-		err = out.Send(ctx, datagram(m.s.scope.Peer(), p))
+	out, err := m.out, error(nil)
+	if !to.IsZero() {
+		if out, err = m.s.pipes.DialPeers(ctx, m.adv, to); err != nil { // which asks nobody
+			return err
+		}
+		defer out.Close()
 	}
+	err = out.Send(ctx, datagram(m.s.scope.Peer(), p))
 	switch {
 	case err == nil:
 		return nil
@@ -216,32 +218,6 @@ func (m *Multicast) writeTo(ctx context.Context, p []byte, addr net.Addr) error 
 		return os.ErrDeadlineExceeded
 	}
 	return err
-}
-
-// output returns the pipe to one peer, or to all.
-func (m *Multicast) output(ctx context.Context, to id.Peer) (*pipe.Output, error) {
-	if to.IsZero() {
-		return m.out, nil
-	}
-	m.mu.Lock()
-	out := m.peer
-	if m.to != to {
-		out = nil
-	}
-	m.mu.Unlock()
-	if out != nil {
-		return out, nil
-	}
-	out, err := m.s.pipes.DialPeers(ctx, m.adv, to)
-	if err != nil {
-		return nil, err
-	}
-	// The one before is not closed, since somebody may be sending on it; it holds
-	// nothing but memory.
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.peer, m.to = out, to
-	return out, nil
 }
 
 func (m *Multicast) isClosed() bool {
@@ -287,7 +263,6 @@ func (m *Multicast) Close() error {
 	m.mu.Lock()
 	first := !m.closed
 	m.closed = true
-	peer := m.peer
 	m.mu.Unlock()
 	if !first {
 		return nil
@@ -296,9 +271,6 @@ func (m *Multicast) Close() error {
 	m.wr.end()
 	m.in.Close()
 	m.out.Close()
-	if peer != nil {
-		peer.Close()
-	}
 	m.s.mu.Lock()
 	defer m.s.mu.Unlock()
 	delete(m.s.casts, m)

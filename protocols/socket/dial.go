@@ -95,7 +95,7 @@ func (c *Conn) dial(ctx context.Context, cfg DialConfig) error {
 	if !cfg.Peer.IsZero() {
 		return c.ask(ctx, cfg.Peer, request, true)
 	}
-	if p, ok := s.listened(c.adv.ID, id.Peer{}); ok {
+	if p, ok := s.listened(c.adv.ID, id.Peer{}); ok && s.neighbour(p) {
 		short, cancel := context.WithTimeout(ctx, knownWait)
 		err := c.ask(short, p, request, true)
 		cancel()
@@ -141,12 +141,6 @@ func (c *Conn) giveUp(cause error) {
 	}
 }
 
-// turnAway tells a listener that its answer came too late.
-func (c *Conn) turnAway(h *hello) {
-	c.s.sendSoon(h, c.secure, control(elemClose, closeRequest))
-	c.endOver(net.ErrClosed)
-}
-
 // ask sends the request to a peer and waits for its answer. unsure says that it was
 // not asked whether it listens.
 func (c *Conn) ask(ctx context.Context, p id.Peer, request *message.Message, unsure bool) error {
@@ -156,14 +150,15 @@ func (c *Conn) ask(ctx context.Context, p id.Peer, request *message.Message, uns
 	outcome := c.attempt.outcome
 	c.mu.Unlock()
 	listener := c.adv.ID.String()
-	again := time.NewTimer(askEvery)
+	pause := askFirst
+	again := time.NewTimer(pause)
 	defer again.Stop()
 	for {
 		if err := s.send(ctx, p, pipeService, listener, c.secure, request); err != nil {
 			return err
 		}
 		var repeat <-chan time.Time
-		if l := s.ep.LinkTo(p); l != nil && endpoint.IsJuxta(l) {
+		if s.neighbour(p) {
 			repeat = again.C // JXSE would take it for another connection
 			if unsure {      // then it may say that it does not listen
 				s.noteSoon(noteAsk, p, c.adv.ID, c.local, c.secure)
@@ -176,7 +171,8 @@ func (c *Conn) ask(ctx context.Context, p id.Peer, request *message.Message, uns
 			}
 			return err
 		case <-repeat:
-			again.Reset(askEvery)
+			pause = min(2*pause, askMost)
+			again.Reset(pause)
 		case <-c.over.Done():
 			return net.ErrClosed
 		case <-ctx.Done():
@@ -185,6 +181,12 @@ func (c *Conn) ask(ctx context.Context, p id.Peer, request *message.Message, uns
 			return net.ErrClosed
 		}
 	}
+}
+
+// neighbour reports whether there is a link to a peer that is Juxta.
+func (s *Service) neighbour(p id.Peer) bool {
+	l := s.ep.LinkTo(p)
+	return l != nil && endpoint.IsJuxta(l)
 }
 
 // listened remembers who listens on a pipe, unless p is zero, and returns who does.
@@ -247,24 +249,36 @@ func (c *Conn) answered(in endpoint.Incoming) {
 		s.log.Debug("answer of a listener dropped", "from", in.From.Short(), "error", err)
 		return
 	}
+	if h.Refused == "" {
+		s.learnOf(h)
+	}
+	if c.settle(h, in, a) {
+		s.sendSoon(h, c.secure, control(elemClose, closeRequest))
+		c.endOver(net.ErrClosed)
+	}
+}
+
+// settle makes a connection of an answer, or ends the attempt. It reports whether the
+// listener must be told that the answer came too late.
+func (c *Conn) settle(h *hello, in endpoint.Incoming, a *attempt) (late bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	var err error
 	switch {
-	case c.up.Load() || a.asked != asked:
-		return // answered by another message
-	case a.over && h.Refused == "":
-		c.turnAway(h)
-		return
+	case c.up.Load() || a.asked != in.From:
+		return false // answered by another message
 	case h.Refused != "":
 		err = fmt.Errorf("%w: %s", ErrRefused, h.Refused)
+	case a.over:
+		return true
 	case a.stream && !h.Stream:
 		err = errNotStream
 	default:
-		s.learnOf(h)
-		err = c.connect(h, in.From, s.proven(in))
+		err = c.connect(h, in.From, c.s.proven(in))
 	}
 	select {
 	case a.outcome <- err:
 	default:
 	}
+	return false
 }

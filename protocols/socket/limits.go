@@ -10,8 +10,10 @@ const (
 	// answer, until it is asked again who listens.
 	knownWait = time.Second
 
-	// askEvery is how often a Juxta peer is sent the same request again.
-	askEvery = 3 * time.Second
+	// A Juxta peer is sent the same request again askFirst after it, then after
+	// twice as long each time up to askMost: it drops what is too much at a time.
+	askFirst = 500 * time.Millisecond
+	askMost  = 4 * time.Second
 
 	// maxKnown bounds the pipes of which it is remembered who listened.
 	maxKnown = 1024

@@ -28,7 +28,8 @@ type ListenConfig struct {
 	Backlog int
 
 	// Check decides about each request; an error refuses it, and is told to
-	// nobody. nil accepts all. It may take its time, but ctx ends after 15 s. It is
+	// nobody. nil accepts all. It may take its time, but ctx ends after 15 s, and with the listener, whose Close waits
+	// for it. It is
 	// called on several goroutines.
 	Check func(ctx context.Context, r Request) error
 
@@ -49,7 +50,8 @@ type Listener struct {
 	cfg   ListenConfig
 	ready chan *Conn
 	limit deadline
-	done  chan struct{} // closed with closed
+	ctx   context.Context // ends with the listener
+	end   context.CancelCauseFunc
 	wg    sync.WaitGroup
 
 	mu      sync.Mutex
@@ -76,7 +78,8 @@ func (s *Service) ListenWith(ctx context.Context, adv *advertisements.Pipe, cfg 
 		cfg.Backlog = defaultBacklog
 	}
 	own := *adv
-	l := &Listener{s: s, adv: &own, cfg: cfg, ready: make(chan *Conn, cfg.Backlog), done: make(chan struct{})}
+	l := &Listener{s: s, adv: &own, cfg: cfg, ready: make(chan *Conn, cfg.Backlog)}
+	l.ctx, l.end = context.WithCancelCause(s.ctx)
 	s.mu.Lock()
 	closed := s.closed
 	if !closed {
@@ -88,6 +91,7 @@ func (s *Service) ListenWith(ctx context.Context, adv *advertisements.Pipe, cfg 
 	}
 	s.mu.Unlock()
 	if closed {
+		l.end(net.ErrClosed)
 		return nil, opError("listen", l.Addr(), net.ErrClosed)
 	}
 	in, err := s.pipes.ListenWith(ctx, adv, pipe.ListenConfig{Handle: l.request})
@@ -131,13 +135,12 @@ func (l *Listener) AcceptConn(ctx context.Context) (*Conn, error) {
 			l.left()
 			l.s.stats.accepted.Add(1)
 			return c, nil
-		case <-l.done:
-			err = net.ErrClosed
+		case <-l.ctx.Done():
 		case <-ctx.Done():
 			err = context.Cause(ctx)
 		}
 	}
-	if _, ok := ctx.(expiry); ok && l.isClosed() {
+	if l.ctx.Err() != nil {
 		err = net.ErrClosed
 	}
 	return nil, opError("accept", l.Addr(), err)
@@ -147,7 +150,7 @@ func (l *Listener) AcceptConn(ctx context.Context) (*Conn, error) {
 // means never.
 func (l *Listener) SetDeadline(t time.Time) error {
 	l.limit.set(t)
-	if l.isClosed() {
+	if l.ctx.Err() != nil {
 		return opError("set", l.Addr(), net.ErrClosed)
 	}
 	return nil
@@ -164,7 +167,7 @@ func (l *Listener) Close() error {
 	if !first {
 		return nil
 	}
-	close(l.done)
+	l.end(net.ErrClosed)
 	if in != nil {
 		in.Close()
 	}
@@ -180,12 +183,6 @@ func (l *Listener) Close() error {
 		delete(s.listening, l.adv.ID)
 	}
 	return nil
-}
-
-func (l *Listener) isClosed() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.closed
 }
 
 // request takes a message on the pipe of the listener; it does not wait for anything.
@@ -259,17 +256,33 @@ func (l *Listener) open(m pipe.Message) {
 		s.log.Debug("request for a connection dropped", "from", m.From.Short(), "error", err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, acceptWait)
+	ctx, cancel := context.WithTimeout(l.ctx, acceptWait)
 	defer cancel()
+	at := Addr{m.From, h.Pipe.ID}
 	s.mu.Lock()
-	c := s.byEnd[Addr{m.From, h.Pipe.ID}]
+	c := s.byEnd[at]
+	_, busy := s.answering[at]
+	if c == nil && !busy {
+		if s.answering == nil {
+			s.answering = map[Addr]struct{}{}
+		}
+		s.answering[at] = struct{}{}
+	}
 	s.mu.Unlock()
-	if c != nil { // the answer was lost, or is late
+	switch {
+	case busy: // it will get its answer
+		return
+	case c != nil: // the answer was lost, or is late
 		if h.Juxta && c.adv.ID == l.adv.ID {
 			_ = l.answer(ctx, c)
 		}
 		return
 	}
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.answering, at)
+	}()
 	if l.cfg.ReliableOnly && !h.Stream {
 		s.stats.refusedKind.Add(1)
 		s.refuse(h, saysReliable)

@@ -108,6 +108,7 @@ type Service struct {
 	byPeer    map[id.Peer]map[*Conn]struct{} // likewise
 	minded    map[id.Peer]*mind              // peers to which the way has changed
 	known     map[id.Pipe]id.Peer            // who listened
+	answering map[Addr]struct{}              // the other ends of requests being answered
 	opening   map[id.Peer]int                // requests being answered
 	sayings   map[string]*saying             // by their document
 	halfOpen  int                            // their sum
