@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -156,6 +157,19 @@ func (c *Conn) connect(h *hello, peer id.Peer, proven bool) error {
 func (c *Conn) send(ctx context.Context, m *message.Message) error {
 	if c.cut.Load() {
 		return nil // the other side has no use for it
+	}
+	return c.carry(ctx, m)
+}
+
+// carry sends a message whose memory is used again as soon as it returns.
+func (c *Conn) carry(ctx context.Context, m *message.Message) error {
+	if c.peer == c.s.scope.Peer() { // which gets it later, and as it is
+		own := message.New()
+		for e := range m.All() {
+			e.Body = bytes.Clone(e.Body)
+			own.Add(e)
+		}
+		m = own
 	}
 	return c.path.Send(ctx, m)
 }

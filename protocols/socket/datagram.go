@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -208,7 +209,7 @@ func (m *Multicast) writeTo(ctx context.Context, p []byte, addr net.Addr) error 
 		}
 		defer out.Close()
 	}
-	err = out.Send(ctx, datagram(m.s.scope.Peer(), p))
+	err = out.Send(ctx, datagram(m.s.scope.Peer(), bytes.Clone(p))) // this peer gets it as it is
 	switch {
 	case err == nil:
 		return nil

@@ -81,6 +81,21 @@ func TestMulticast(t *testing.T) {
 		want(t, "proven", d.Proven, true)
 		want(t, "error", err, nil)
 
+		buffer := []byte("once")
+		for _, to := range []net.Addr{nil, all[2].LocalAddr()} {
+			copy(buffer, "once")
+			if _, err := all[2].WriteTo(buffer, to); err != nil {
+				t.Fatal(err)
+			}
+			copy(buffer, "then")
+			text, _ := read(all[2])
+			want(t, "written before the buffer changed", text, "once")
+		}
+		for _, m := range all[:2] {
+			text, _ := read(m)
+			want(t, "others", text, "once")
+		}
+
 		_, err = all[1].WriteTo(make([]byte, maxDatagram+1), nil)
 		want(t, "too large", errors.Is(err, ErrTooLarge), true)
 		_, err = all[1].WriteTo(nil, &net.UDPAddr{})

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -240,7 +241,9 @@ func TestHalfOpenBounded(t *testing.T) {
 		close(free)
 		wg.Wait()
 		want(t, "most at a time", most.Load(), maxHalfOpen)
-		want(t, "opened", opened.Load(), maxHalfOpen)
+		if n := opened.Load(); n < maxHalfOpen { // the others came again
+			t.Errorf("%d opened", n)
+		}
 		st := a.s.Stats()
 		if st.DroppedOfPeer < 4 || st.DroppedHalfOpen < 4 {
 			t.Errorf("%d dropped of one peer, %d of all", st.DroppedOfPeer, st.DroppedHalfOpen)
@@ -456,10 +459,28 @@ func TestDialSelf(t *testing.T) {
 	y := l.accept(t)
 	var wg sync.WaitGroup
 	wg.Go(func() { _, _ = io.Copy(x, &pattern{end: 1 << 20}); _ = x.Close() })
-	n, err := io.Copy(io.Discard, y)
-	want(t, "read", n, 1<<20)
+	got, err := io.ReadAll(y)
 	want(t, "error", err, nil)
+	wanted, _ := io.ReadAll(&pattern{end: 1 << 20})
+	want(t, "equal", bytes.Equal(got, wanted), true)
 	_ = y.Close()
 	wg.Wait()
 	eventually(t, "forgotten", func() bool { return a.s.Stats().Open == 0 })
+}
+
+// What is written to oneself without reliability is not read from the memory of the
+// writer.
+func TestUnreliableSelf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newNode(t, "a", nodeConfig{net: memory.New(memory.Config{})})
+		x, y := conns(t, a, a, "s", DialConfig{Unreliable: true})
+		buf := []byte("once")
+		if _, err := x.Write(buf); err != nil {
+			t.Fatal(err)
+		}
+		copy(buf, "then")
+		want(t, "read", read(t, y, 4), "once")
+		_ = x.Close()
+		_ = y.Close()
+	})
 }

@@ -49,7 +49,7 @@ func (c *Conn) writeBlock(ctx context.Context, b []byte) error {
 	if c.rel != nil {
 		return c.rel.WriteBlock(ctx, b)
 	}
-	return c.path.Send(ctx, message.New(message.Bytes(namespace, elemData, b)))
+	return c.carry(ctx, message.New(message.Bytes(namespace, elemData, b)))
 }
 
 // ReadFrom implements [io.ReaderFrom]: it writes what r has, in blocks of up to 64

@@ -87,6 +87,23 @@ const (
 	javaFirstPatience = 500 * time.Millisecond
 	javaLeastPatience = 200 * time.Millisecond
 
+	// javaQueueLeast is how many messages fit the queue of a connection of JXSE; the
+	// window of its sockets is no larger, that of its duplex pipes is.
+	javaQueueLeast = 20
+
+	// javaThrottle is the least length of the list in an acknowledgement in mode Java; it is
+	// filled up with what was taken. JXSE reckons its room from the length and then has 20
+	// blocks under way at most: with more the queue of its connection gets full,
+	// and its sender, which waits for that, misses now and then what should wake it, until
+	// it repeats something 50 s later.
+	javaThrottle = 90
+
+	// javaSettle is the least time before a block is held to be lost in mode Java, however
+	// many later ones have arrived. JXSE hands each message to another thread, and a
+	// bidirectional pipe of it that gets a block again while it is being consumed delivers
+	// that one twice and the next one never.
+	javaSettle = 200 * time.Millisecond
+
 	// juxtaPatience is how long a Juxta sender bears silence on a short way.
 	juxtaPatience = time.Second
 

@@ -123,6 +123,11 @@ func (c *Conn) addAck(now time.Duration) {
 	var upTo uint64
 	upTo, c.told = c.in.tell(now, c.told)
 	c.ackBuf = appendAck(c.ackBuf[:0], c.cfg.Mode, upTo, c.told)
+	if c.cfg.Mode == Java && c.cfg.Window > javaQueueLeast {
+		for len(c.ackBuf) < 4*(1+javaThrottle) {
+			c.ackBuf = binary.BigEndian.AppendUint32(c.ackBuf, uint32(upTo))
+		}
+	}
 	c.elems = append(c.elems, message.Element{Namespace: namespace, Name: nameAck, Type: typeAck, Body: c.ackBuf})
 	if c.cfg.Mode == Juxta {
 		binary.BigEndian.PutUint64(c.winBuf[:], c.in.granted)

@@ -297,15 +297,20 @@ func (s *sender) patience() time.Duration {
 
 // findLost marks for repeating what was sent before something that has
 // arrived: when three that were sent later did, or one did and it is overdue. On ways
-// that keep the order, which all are while they stay the same, that is certain.
+// that keep the order, which all are while they stay the same, that is certain; but
+// threads of JXSE overtake each other behind the way, so that a block is not held to be
+// lost before javaSettle.
 func (s *sender) findLost(now time.Duration) {
 	if s.base == s.next || s.gaps == 0 && s.at(s.base).order > s.latest[0] {
 		return
 	}
-	overdue := now - s.patience()
+	overdue, settled := now-s.patience(), now
+	if s.mode == Java {
+		settled -= javaSettle
+	}
 	for n := s.base; n != s.next; n++ {
 		b := s.at(n)
-		if !b.acked && (b.order < s.latest[2] || b.order < s.latest[0] && b.at <= overdue) {
+		if !b.acked && (b.order < s.latest[2] && b.at <= settled || b.order < s.latest[0] && b.at <= overdue) {
 			s.repeat(n)
 		}
 	}
