@@ -63,7 +63,7 @@ func (o outage) run(t *testing.T) seen {
 }
 
 // settle is how long nothing may come until it is taken that nothing more will.
-const settle = 2 * time.Second
+const settle = 5 * time.Second
 
 // mostLost bounds what a pipe may lose with its link: what waits for the link, and
 // what the system has taken and the other side has not got.
