@@ -525,8 +525,13 @@ func TestHeldUp(t *testing.T) {
 			defer a.Close()
 			acks := make(chan *message.Message, 100)
 			b = New(Config{Mode: mode, Send: func(_ context.Context, m *message.Message) error {
-				acks <- m.Clone()
-				return nil
+				octets, err := m.MarshalBinary() // m must not be kept
+				if err != nil {
+					return err
+				}
+				own, err := message.Decode(octets)
+				acks <- own
+				return err
 			}})
 			defer b.Close()
 			for i := range 6 {
