@@ -593,9 +593,68 @@ func TestJavaRoom(t *testing.T) {
 		if st := c.Stats(); st.SendWindow != 5 {
 			t.Errorf("%+v", st)
 		}
+		// All that is under way has come, and as many wait.
+		for n := range listed {
+			listed[n] = span{1, 1}
+		}
+		c.Take(ackBody(Java, c.out.next-1, listed...))
+		synctest.Wait()
+		if st := c.Stats(); st.UnderWay == 0 || st.UnderWay > 5 {
+			t.Errorf("%+v", st)
+		}
 		c.Take(ackBody(Java, c.out.next-1))
 		if st := c.Stats(); st.SendWindow < grown.SendWindow {
 			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// TestSmallBuffer: a writer that may keep little has it acknowledged soon.
+func TestSmallBuffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _, _ := link(t, Config{Mode: Juxta, SendBytes: 3000}, 1)
+		begin := time.Now()
+		if err := transfer(a, b, sizes(100, func(int) int { return 1000 }), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(begin); d > 100*5*time.Millisecond {
+			t.Errorf("took %v", d)
+		}
+	})
+}
+
+// TestFirstAck: the first block is acknowledged without delay, so that the sender
+// learns of the real window.
+func TestFirstAck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, _, _ := link(t, Config{Mode: Juxta}, 1)
+		if err := a.WriteBlock(context.Background(), []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Millisecond)
+		if st := a.Stats(); st.Kept != 0 || st.SendWindow < startWindow-100 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// TestSlowIsAlive: blocks may be under way longer than GiveUp if others arrive.
+func TestSlowIsAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, mode := range bothModes {
+			c, _ := spy(t, Config{Mode: mode, GiveUp: 10 * time.Second})
+			for i := range 3 {
+				if err := c.WriteBlock(context.Background(), fill(i, 10)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for n := range uint64(3) {
+				time.Sleep(6 * time.Second)
+				c.Take(ackBody(mode, n+1))
+			}
+			if st := c.Stats(); c.Err() != nil || st.Kept != 0 {
+				t.Errorf("%v: %v %+v", mode, c.Err(), st)
+			}
 		}
 	})
 }

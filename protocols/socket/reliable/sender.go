@@ -343,7 +343,7 @@ func (s *sender) quiet() time.Duration {
 // nothing more may be kept. If it is the window that is too small, the other
 // side tells of room unasked.
 func (s *sender) wantRoom() {
-	if s.mode == Juxta && !s.asked && s.underWay > 0 && s.next == s.end {
+	if s.mode == Juxta && !s.asked && (s.next == s.end || s.mayAdvance()) {
 		s.ask, s.asked = true, true
 	}
 }
