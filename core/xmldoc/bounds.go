@@ -16,7 +16,8 @@ func (b Bounds) markup() int { return cmp.Or(b.Markup, MaxMarkup) }
 
 // Marshal is the function [Marshal] within these bounds.
 func (b Bounds) Marshal(d Document) ([]byte, error) {
-	p := printer{b: make([]byte, 0, startSize), bounds: b}
+	p := newPrinter()
+	p.bounds = b
 	return p.document(d)
 }
 

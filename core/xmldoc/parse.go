@@ -27,25 +27,34 @@ func (bounds Bounds) parse(b []byte) (Node, error) {
 	if n := bytes.Count(b, []byte{'<'}); n > bounds.markup() {
 		return Node{}, at("document", fmt.Errorf("%d times %q: %w", n, "<", ErrLimit))
 	}
-	doc := etree.Document{ReadSettings: etree.ReadSettings{
-		Permissive:             true,
-		PreserveDuplicateAttrs: true,
-		MaxDepth:               MaxDepth,
-	}}
-	if err := doc.ReadFromBytes(clean(b)); err != nil {
-		if errors.Is(err, etree.ErrMaxDepth) {
-			return Node{}, at("document", fmt.Errorf("nested deeper than %d: %w", MaxDepth, ErrLimit))
+	b = clean(b)
+	root, ok := scan(b)
+	if !ok {
+		var err error
+		if root, err = parseAny(b); err != nil {
+			return Node{}, at("document", err)
 		}
-		return Node{}, at("document", fmt.Errorf("%w: %v", ErrSyntax, err))
-	}
-	root, err := single(&doc)
-	if err != nil {
-		return Node{}, at("document", err)
 	}
 	if err := check(root); err != nil {
 		return Node{}, err
 	}
 	return Node{root}, nil
+}
+
+// parseAny reads a clean document whatever XML it uses, and returns its root.
+func parseAny(b []byte) (*etree.Element, error) {
+	doc := etree.Document{ReadSettings: etree.ReadSettings{
+		Permissive:             true,
+		PreserveDuplicateAttrs: true,
+		MaxDepth:               MaxDepth,
+	}}
+	if err := doc.ReadFromBytes(b); err != nil {
+		if errors.Is(err, etree.ErrMaxDepth) {
+			return nil, fmt.Errorf("nested deeper than %d: %w", MaxDepth, ErrLimit)
+		}
+		return nil, fmt.Errorf("%w: %v", ErrSyntax, err)
+	}
+	return single(&doc)
 }
 
 // clean makes the octets fit for an XML parser and drops byte order mark and

@@ -30,6 +30,24 @@ type printer struct {
 	leaf     func(name, text string)
 	bounds   Bounds
 	err      error
+
+	// Room for most documents.
+	levels [startDepth]open
+	pairs  [startAttrs]Attribute
+}
+
+// What most documents fit into: their octets, how deep they are, and the attributes
+// of one element.
+const (
+	startSize  = 1 << 10
+	startDepth = 8
+	startAttrs = 4
+)
+
+func newPrinter() *printer {
+	p := &printer{b: make([]byte, 0, startSize)}
+	p.stack, p.attrs = p.levels[:0], p.pairs[:0]
+	return p
 }
 
 // open is an element whose end tag is to come.

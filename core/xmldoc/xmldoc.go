@@ -59,19 +59,16 @@ var errUsage = errors.New("wrong use of Mapper")
 // with [ErrText], since other peers could not read them. Blanks at both ends of
 // a text are written and lost in reading.
 func Marshal(d Document) ([]byte, error) {
-	p := printer{b: make([]byte, 0, startSize)}
-	return p.document(d)
+	return newPrinter().document(d)
 }
 
 // MarshalIndent is [Marshal] in the indented layout, in which JXSE turns
 // advertisements into strings. Embedded documents stay compact.
 func MarshalIndent(d Document) ([]byte, error) {
-	p := printer{b: make([]byte, 0, startSize), indented: true}
+	p := newPrinter()
+	p.indented = true
 	return p.document(d)
 }
-
-// startSize is what most documents fit into, in octets.
-const startSize = 1 << 10
 
 // Unmarshal reads a document into d, which should be a fresh value: what the
 // document does not have is left alone. A repeated child counts once, with its
@@ -91,7 +88,8 @@ func Unmarshal(b []byte, d Document) error {
 // the root that has text, in the order written. It is the cheap way to the
 // searchable values of a document, without printing and parsing it.
 func Leaves(d Document, fn func(name, text string)) error {
-	p := printer{b: make([]byte, 0, startSize), leaf: fn}
+	p := newPrinter()
+	p.leaf = fn
 	_, err := p.document(d)
 	return err
 }

@@ -13,9 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
-	"github.com/juxta-p2p/juxta/core/identity"
 	"github.com/juxta-p2p/juxta/core/transport/tcp"
 	"github.com/juxta-p2p/juxta/peergroup"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
@@ -31,12 +29,16 @@ const loopback = "tcp://127.0.0.1:0"
 const childVariable = "JUXTA_COST_CHILD"
 
 // children are these programs. They run until their input ends.
-var children = map[string]func(args []string) error{"peer": runPeer, "links": runLinks, "edges": runEdges}
+var children = map[string]func(args []string) error{"peer": runPeer, "edges": runEdges}
 
 func TestMain(m *testing.M) {
 	run, ok := children[os.Getenv(childVariable)]
 	if !ok {
-		os.Exit(m.Run())
+		status := m.Run()
+		if built != "" {
+			_ = os.RemoveAll(built)
+		}
+		os.Exit(status)
 	}
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -55,37 +57,6 @@ func runPeer(args []string) error {
 	}
 	_, _ = io.Copy(io.Discard, os.Stdin) // its end is what counts
 	return p.Close()
-}
-
-// runLinks opens links of so many endpoints to one peer.
-func runLinks(args []string) error {
-	n, seed, err := counted(args)
-	if err != nil {
-		return err
-	}
-	to, err := endpoint.ParseAddress(seed)
-	if err != nil {
-		return err
-	}
-	for range n {
-		who, err := identity.New(identity.Ed25519)
-		if err != nil {
-			return err
-		}
-		ep, err := endpoint.New(endpoint.Config{Peer: who.Peer(), Net: id.NetGroup, Identity: who})
-		if err != nil {
-			return err
-		}
-		defer func() { _ = ep.Close() }()
-		if err := ep.Add(tcp.New(tcp.Config{ClientOnly: true})); err != nil {
-			return err
-		}
-		if _, err := ep.Dial(context.Background(), to); err != nil {
-			return err
-		}
-	}
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return err
 }
 
 // runEdges starts so many edges that lease from one peer.
@@ -126,7 +97,6 @@ type hub struct {
 	*peergroup.Peer
 	seed   string
 	joined chan id.Peer // who has got a lease
-	linked chan id.Peer // who has opened a link
 }
 
 // atOnce is how many peers may come before a test looks.
@@ -141,7 +111,7 @@ func startHub(tb testing.TB) *hub {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = p.Close() })
-	h := &hub{Peer: p, joined: make(chan id.Peer, atOnce), linked: make(chan id.Peer, atOnce)}
+	h := &hub{Peer: p, joined: make(chan id.Peer, atOnce)}
 	for _, a := range p.Addresses() {
 		if a.Protocol == tcp.Protocol {
 			h.seed = a.String()
@@ -150,11 +120,6 @@ func startHub(tb testing.TB) *hub {
 	p.Net().Rendezvous().Watch(func(ev rendezvous.Event) {
 		if ev.Kind == rendezvous.ClientJoined {
 			note(h.joined, ev.Peer)
-		}
-	})
-	p.Endpoint().Watch(func(ev endpoint.LinkEvent) {
-		if ev.Up {
-			note(h.linked, ev.Link.Peer())
 		}
 	})
 	return h
@@ -193,12 +158,16 @@ func child(tb testing.TB, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// built is the folder of the program, if it was built.
+var built string
+
 // program is the shell, built once.
 var program = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "juxta-cost")
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	path := filepath.Join(dir, "juxta.exe") // Windows wants the suffix, others do not mind
 	if out, err := exec.Command("go", "build", "-o", path, "../../shell/juxta").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
@@ -213,7 +182,7 @@ func shell(tb testing.TB, home, seed string, more ...string) *exec.Cmd {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return exec.Command(path, append([]string{"--home", home, "--seed", seed, "--listen", loopback, "--lan", "off", "--multicast", "off"}, more...)...)
+	return exec.Command(path, append([]string{"--home", home, "--seed", seed, "--listen", loopback, "--listen", "quic://127.0.0.1:0", "--lan", "off", "--multicast", "off"}, more...)...)
 }
 
 // running is a process that ends when its input does.

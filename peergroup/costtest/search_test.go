@@ -1,0 +1,117 @@
+package costtest
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/juxta-p2p/juxta/advertisements"
+	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/peergroup"
+	"github.com/juxta-p2p/juxta/protocols/discovery"
+)
+
+// eachPublishes is how much one edge publishes at most; a rendezvous keeps two
+// thousand entries of one holder, and a pipe has two.
+const eachPublishes = 900
+
+// wanted is the name that is searched for.
+const wanted = "wanted"
+
+// searchers starts a rendezvous that knows so many pipes of edges over TCP, and
+// returns an edge that can find the wanted one, which another edge has.
+func searchers(tb testing.TB, others int) *peergroup.Peer {
+	tb.Helper()
+	h := startHub(tb)
+	edge := func() *peergroup.Peer {
+		p, err := peergroup.Start(tb.Context(), edgeConfig("", h.seed))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() { _ = p.Close() })
+		await(tb, h.joined, 1)
+		return p
+	}
+	publish := func(p *peergroup.Peer, name string) {
+		adv := &advertisements.Pipe{ID: id.NewPipe(id.NetGroup), Type: advertisements.Unicast, Name: name}
+		if err := p.Net().Discovery().Publish(tb.Context(), adv, discovery.Lifetime{}); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	for done := 0; done < others; {
+		p := edge()
+		for range min(eachPublishes, others-done) {
+			publish(p, fmt.Sprint("pipe ", done))
+			done++
+		}
+	}
+	publish(edge(), wanted)
+	for end := time.Now().Add(patience); h.Net().Discovery().Index().Entries < 2*(others+1); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			tb.Fatalf("the rendezvous knows %d entries", h.Net().Discovery().Index().Entries)
+		}
+	}
+	return edge()
+}
+
+// search finds the wanted pipe at the edge that has it.
+func search(tb testing.TB, p *peergroup.Peer) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	q := discovery.Query{Kind: advertisements.Advs, Attr: "Name", Value: wanted, RemoteOnly: true}
+	if _, err := p.Net().Discovery().FindOne(ctx, q); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// BenchmarkSearch is a question through a rendezvous to the edge that has the
+// answer, and the answer, over encrypted TCP within one process.
+func BenchmarkSearch(b *testing.B) {
+	for _, others := range []int{10, 10_000} {
+		b.Run(fmt.Sprint(others), func(b *testing.B) {
+			p := searchers(b, others)
+			search(b, p)
+			b.ReportAllocs()
+			var all []time.Duration
+			for b.Loop() {
+				began := time.Now()
+				search(b, p)
+				all = append(all, time.Since(began))
+			}
+			slices.Sort(all)
+			b.ReportMetric(float64(all[len(all)/2])/float64(time.Microsecond), "µs-p50")
+			b.ReportMetric(float64(all[len(all)*99/100])/float64(time.Microsecond), "µs-p99")
+		})
+	}
+}
+
+// TestSearch bounds what a search allocates at the three peers together, which
+// does not depend on how much the rendezvous knows.
+func TestSearch(t *testing.T) {
+	if racing {
+		t.Skip("the race detector takes memory of its own")
+	}
+	const most, rounds, searches = 500, 5, 40
+	for _, others := range []int{10, 2 * eachPublishes} {
+		p := searchers(t, others)
+		search(t, p)
+		least := uint64(1 << 62)
+		for range rounds { // what else goes on adds to it
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for range searches {
+				search(t, p)
+			}
+			runtime.ReadMemStats(&after)
+			least = min(least, (after.Mallocs-before.Mallocs)/searches)
+		}
+		t.Logf("%d allocations a search among %d pipes", least, others)
+		if least > most {
+			t.Errorf("want %d at most", most)
+		}
+	}
+}
