@@ -150,6 +150,9 @@ func New(cfg Config) (*Endpoint, error) {
 	}
 	e := &Endpoint{cfg: cfg, log: cfg.Logger, start: time.Now(), seed: maphash.MakeSeed(), addable: true}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
+	if _, err := e.Scope(cfg.Net).Handle(asideService, "", e.askedAside); err != nil {
+		return nil, err
+	}
 	return e, nil
 }
 

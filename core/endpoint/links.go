@@ -17,6 +17,8 @@ type conn struct {
 	next *conn // the next younger link to the same peer; guarded by Endpoint.lmu
 	at   place // where it leads, if this side dialled it
 
+	asideState
+
 	// leaving is set when the link is being closed to make room; it then counts
 	// no more. Endpoint.lmu guards it.
 	leaving bool
@@ -61,7 +63,7 @@ func (e *Endpoint) notify(ev LinkEvent) {
 }
 
 // LinkTo returns the link on which to send to a peer, or nil. Of several it is
-// a proven one before a claimed one and the newest before an older one, except
+// one for everything before one for bulk, a proven one before a claimed one and the newest before an older one, except
 // that a claim from another place does not displace a link from which something
 // came within the last 30 s: plain JXTA proves nothing, and whoever takes a
 // peer's traffic by taking its ID must at least wait until the peer is silent.
@@ -82,6 +84,9 @@ func (e *Endpoint) LinkTo(p id.Peer) Link {
 
 // preferredTo reports whether c, which is newer, is the better way.
 func (c *conn) preferredTo(old *conn, now int64) bool {
+	if c.aside != old.aside {
+		return old.aside
+	}
 	if c.Proven() != old.Proven() {
 		return c.Proven()
 	}
@@ -137,6 +142,7 @@ func (e *Endpoint) opened(l Link) error {
 		}
 	}
 	c := &conn{Link: l}
+	c.aside = isAside(l)
 	now := e.now()
 	c.used.Store(now)
 	c.received.Store(now)
@@ -179,7 +185,7 @@ func (e *Endpoint) enter(c *conn) {
 		}
 		last.next = c
 	}
-	if c.Outgoing() {
+	if c.Outgoing() && !c.aside {
 		c.at = placeOf(c.Remote())
 		e.dialled = append(e.dialled, c)
 	}

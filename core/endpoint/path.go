@@ -30,6 +30,8 @@ type Path struct {
 	// stays on that way, which keeps the order when others come and go below it.
 	tunnelled atomic.Bool
 
+	bulk atomic.Bool // see Bulk
+
 	service, param string // for a link: with the group
 	straight       atomic.Pointer[straight]
 }
@@ -69,6 +71,12 @@ func (x *Path) Send(ctx context.Context, msg *message.Message) error {
 	}
 	if d := x.straight.Load(); d != nil {
 		if now := e.now(); d.changes == e.changes.Load() && now < d.until {
+			if x.bulk.Load() && !d.c.aside && SpeedOf(d.c.Link) != Fast {
+				e.lead(ctx, d.c, msg.Size())
+				if other := x.prepare(e.changes.Load()); other != nil {
+					d = other
+				}
+			}
 			err := e.sendTail(ctx, d.c, msg, d.tail.ForMany(msg.Fixed()), now)
 			if !errors.Is(err, ErrLinkClosed) {
 				return err
@@ -113,6 +121,11 @@ func (x *Path) prepare(changes uint64) *straight {
 	c := e.conn(l)
 	if c == nil {
 		return nil
+	}
+	if x.bulk.Load() {
+		if a := e.asideTo(c); a != nil {
+			l, c = a.Link, a
+		}
 	}
 	tail, err := new(sendBuffer).tail(l, x.service, x.param)
 	if err != nil {

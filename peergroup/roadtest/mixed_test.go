@@ -224,11 +224,50 @@ func TestChatBesideBulk(t *testing.T) {
 				if o.Bulk != "none" && m.Rate < bulkHeld {
 					t.Errorf("bulk gets %.0f octets a second", m.Rate)
 				}
-				if late := m.part(0.95); late > chatGoal {
-					t.Logf("the goal of %v for 95 of 100 is missed: %v", chatGoal, late)
+				switch late := m.part(0.95); {
+				case late <= chatGoal:
+				case o.Bulk == "stream" && !o.QUIC && os.Getenv("JUXTA_SLOW") != "" && r.Delay <= narrow.Delay:
+					t.Errorf("95 of 100 take up to %v, more than %v", late, chatGoal)
+				default:
+					t.Logf("95 of 100 take up to %v, more than %v", late, chatGoal)
 				}
 			})
 		}
+	}
+}
+
+// TestBulkHasALinkOfItsOwn: on a slow road a stream goes over a second link, whoever
+// opened the first one; a pipe does not, nor a stream on a wide, short road.
+func TestBulkHasALinkOfItsOwn(t *testing.T) {
+	t.Parallel()
+	calm, short := narrow, narrow
+	calm.Loss, short.Loss, short.Delay, short.Rate = 0, 0, time.Millisecond, 10<<20
+	for _, c := range []struct {
+		name     string
+		road     conditions
+		bulk     string
+		accepted bool // who sends has not opened the first link
+		want     int
+	}{
+		{"stream", calm, "stream", false, 2},
+		{"stream, accepted", calm, "stream", true, 2},
+		{"pipe", calm, "pipe", false, 1},
+		{"none", calm, "none", false, 1},
+		{"wide, short road", short, "stream", false, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, c.road)
+			ann, bob := l.peers(order{})
+			from, to := bob, ann
+			if c.accepted {
+				from, to = ann, bob
+			}
+			r := from.must(order{Do: "mix", Peer: to.id, Bulk: c.bulk, Block: bulkBlock, For: 4 * time.Second})
+			if r.Links != c.want {
+				t.Errorf("%d links, want %d", r.Links, c.want)
+			}
+		})
 	}
 }
 

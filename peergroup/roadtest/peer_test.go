@@ -46,6 +46,7 @@ type reply struct {
 	Error string `json:",omitempty"`
 	ID    string `json:",omitempty"`
 	Path  string `json:",omitempty"`
+	Links int    `json:",omitempty"` // to the other peer, behind the work
 	Mixed mixed
 	Flow  flow
 }
@@ -218,6 +219,11 @@ func (p *inside) mix(o order, to id.Peer) (reply, error) {
 		return chat.Send(context.Background(), message.New(message.Bytes("", "text", text)))
 	})
 	wg.Wait()
+	for _, l := range p.peer.Endpoint().Links() {
+		if l.Peer() == to {
+			r.Links++
+		}
+	}
 	return r, failed
 }
 

@@ -47,6 +47,7 @@ type Conn struct {
 	over    context.Context // ends when nothing that is still to be said matters to the other side
 	endOver context.CancelCauseFunc
 	acked   chan struct{} // closed when the other side has said that it knows of the end
+	begun   atomic.Int32  // how many messages have been sent, up to growBlock
 	cut     atomic.Bool   // nothing but control messages is to be sent any more
 	heard   atomic.Bool   // something came since it was set to false
 
@@ -124,11 +125,14 @@ func (c *Conn) connect(h *hello, peer id.Peer, proven bool) error {
 		path: s.scope.Path(peer, pipeService, h.Pipe.ID.String(), c.secure),
 	}
 	if h.Stream {
+		if h.Juxta {
+			c.path.Bulk()
+		}
 		mode, window := reliable.Java, javaWindow
 		if h.Juxta {
 			mode, window = reliable.Juxta, 0
 		}
-		c.rel = reliable.New(reliable.Config{Mode: mode, Send: c.send, Window: window, GiveUp: giveUp, Logger: s.log})
+		c.rel = reliable.New(reliable.Config{Mode: mode, Send: c.send, Window: window, GiveUp: giveUp, Batch: c.most, Logger: s.log})
 	} else {
 		c.loose = newLoose()
 	}
@@ -158,7 +162,21 @@ func (c *Conn) send(ctx context.Context, m *message.Message) error {
 	if c.cut.Load() {
 		return nil // the other side has no use for it
 	}
+	if c.begun.Load() < growBlock {
+		c.begun.Add(1)
+	}
 	return c.carry(ctx, m)
+}
+
+// most is how much of the stream goes into one message.
+func (c *Conn) most() int {
+	switch {
+	case c.rel == nil: // a block of it comes whole or not at all
+		return maxBlock
+	case c.juxta && c.path.Shares():
+		return slowBlock
+	}
+	return min(firstBlock<<c.begun.Load(), maxBlock) // nobody knows the way before
 }
 
 // carry sends a message whose memory is used again as soon as it returns.

@@ -46,6 +46,13 @@ const (
 	// 256 KiB and takes any size.
 	maxBlock = 64 << 10
 
+	// The first message has firstBlock, each of the next growBlock twice as much.
+	firstBlock = 8 << 10
+	growBlock  = 3
+
+	// slowBlock is the same on a slow link that others wait for.
+	slowBlock = 4 << 10
+
 	// javaWindow is how many blocks are under way to a Java peer, as in JXSE.
 	javaWindow = 20
 

@@ -15,7 +15,7 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, maxBlock); return &b
 
 // Write implements [net.Conn]. It returns when everything is on its way or in the
 // buffers of this side; [Conn.Flush] waits until it has arrived. A write of up to 64
-// KiB is one block, and goes at once; small ones that are made while another one is
+// KiB is one block, or some when the connection is new or the way slow, and goes at once; small ones that are made while another one is
 // being sent share a message.
 //
 // On an unreliable connection every write is one element, or several if it is larger
@@ -35,7 +35,7 @@ func (c *Conn) write(ctx context.Context, p []byte) (int, error) {
 	defer c.unlockWrite()
 	n := 0
 	for n < len(p) {
-		b := p[n:min(n+maxBlock, len(p))]
+		b := p[n:min(n+c.most(), len(p))]
 		if err := c.writeBlock(ctx, b); err != nil {
 			return n, c.writeError(ctx, err)
 		}

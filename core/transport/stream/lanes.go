@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"encoding/binary"
 	"sync"
 	"time"
@@ -71,11 +72,22 @@ type lanes struct {
 	all   [laneCount]lane
 	used  int // how many are not empty
 	next  int // whose turn it is
-	batch int // octets to write at once, by how fast the connection has shown to be
+	batch int // see atOnce; 0 before the connection has shown how fast it is
 }
 
 // of returns the lane of a flow.
 func (q *lanes) of(flow uint8) *lane { return &q.all[flow%laneCount] }
+
+// atOnce is how many octets are to be written at once while others wait.
+func (q *lanes) atOnce() int { return cmp.Or(q.batch, startBatch) }
+
+// most is how many octets may wait in a lane.
+func (q *lanes) most() int {
+	if q.atOnce() >= startBatch {
+		return maxQueued
+	}
+	return laneBatches * q.batch
+}
 
 // waiter returns what receives a token when there is room in a lane.
 func (a *lane) waiter() chan struct{} {
@@ -117,13 +129,11 @@ func (q *lanes) take() *frames {
 	if q.used == 0 {
 		return nil
 	}
-	if q.batch == 0 {
-		q.batch = startBatch
-	}
+	batch := q.atOnce()
 	if q.used == 1 {
 		for i := range q.all {
 			a := &q.all[i]
-			if a.frames != nil && a.off == 0 && len(a.b) <= q.batch {
+			if a.frames != nil && a.off == 0 && len(a.b) <= batch {
 				f := a.frames
 				a.frames, q.used = nil, 0
 				a.signal()
@@ -132,12 +142,12 @@ func (q *lanes) take() *frames {
 		}
 	}
 	f := framesPool.Get().(*frames)
-	for quantum := min(maxQuantum, q.batch); q.used > 0 && len(f.b) < q.batch; q.next = (q.next + 1) % laneCount {
+	for quantum := min(maxQuantum, batch); q.used > 0 && len(f.b) < batch; q.next = (q.next + 1) % laneCount {
 		a := &q.all[q.next]
 		if a.frames == nil {
 			continue
 		}
-		a.cut(f, min(quantum, q.batch-len(f.b)))
+		a.cut(f, min(quantum, batch-len(f.b)))
 		if a.frames == nil {
 			q.used--
 		}
@@ -146,14 +156,17 @@ func (q *lanes) take() *frames {
 	return f
 }
 
-// wrote fits the batch to how long writing one of that many octets took.
-func (q *lanes) wrote(octets int, took time.Duration) {
+// wrote fits the batch to how long writing one of that many octets took, and reports
+// whether it took longer than slowBatch even for the least.
+func (q *lanes) wrote(octets int, took time.Duration) (slow bool) {
 	switch {
 	case took > slowBatch:
-		q.batch = max(q.batch/2, minBatch)
-	case took < slowBatch/8 && octets >= q.batch/2:
-		q.batch = min(2*q.batch, maxQueued)
+		slow = time.Duration(octets)*slowBatch < took*(2*minBatch)
+		q.batch = max(q.atOnce()/2, minBatch)
+	case took < slowBatch/8 && octets >= q.atOnce()/2:
+		q.batch = min(2*q.atOnce(), maxQueued)
 	}
+	return slow
 }
 
 // drop empties all lanes and returns how many messages were in them.

@@ -5,8 +5,10 @@ import "time"
 const (
 	// maxQueued bounds the octets of a lane that wait behind a write in flight;
 	// senders wait. Large enough for good batches, small enough that they stay in the
-	// processor's cache.
-	maxQueued = 1 << 18
+	// processor's cache. On a slow link it is laneBatches of what
+	// is written at once, so that little waits.
+	maxQueued   = 1 << 18
+	laneBatches = 4
 
 	// laneCount is how many flows of messages wait side by side; more share.
 	laneCount = 16
@@ -18,9 +20,28 @@ const (
 	// What is written at once, while others wait, is startBatch at first, and then
 	// from minBatch to maxQueued, so that writing it takes slowBatch at most: who
 	// comes meanwhile waits no longer.
-	startBatch = 64 << 10
+	startBatch = 8 << 10
 	minBatch   = 4 << 10
 	slowBatch  = 20 * time.Millisecond
+
+	// A connection on which even minBatch takes longer than slowBatch, and octets longer
+	// than paceFar there and back, is paced: what is
+	// under way is firstPace at first, and then between leastPace, two packets, and
+	// mostPace, so that octets take no more than paceLate longer than at best. Of that
+	// the system holds no more than paceUnsent that it could not send, since what is
+	// given to it cannot be overtaken. Pacing ends at enoughPace, and for paceRest when it
+	// was of no use for paceVain: octets were later than paceHeld all the time. The writer looks every paceLook.
+	firstPace  = 8 << 10
+	leastPace  = 3 << 10
+	mostPace   = 4 << 20
+	enoughPace = 128 << 10
+	paceUnsent = 4 << 10
+	paceFar    = 20 * time.Millisecond
+	paceLate   = 100 * time.Millisecond
+	paceHeld   = 300 * time.Millisecond
+	paceVain   = 10 * time.Second
+	paceRest   = time.Minute
+	paceLook   = 5 * time.Millisecond
 
 	// maxAhead bounds the memory taken for a message before its octets came: one
 	// with a body of 64 KiB fits.

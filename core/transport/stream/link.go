@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
@@ -36,8 +37,11 @@ type link struct {
 	ip       string    // of the other side
 	onClosed func()    // may be nil
 	once     *atOnce   // belongs to the writer; nil if the connection is no socket
+	unpaced  time.Time // belongs to the writer: when pacing turned out to be of no use
+	speed    atomic.Uint32
 
 	mu       sync.Mutex
+	paced    *pace         // used by the writer; nil if the connection is not slow
 	writing  bool          // somebody writes or is about to: the writer
 	rested   time.Time     // when writing last ended
 	later    *time.Timer   // starts the writer for what goes to many; nil if that never did
@@ -67,6 +71,9 @@ func (l *link) Observed() endpoint.Address { return l.observed }
 
 // Juxta is for [endpoint.IsJuxta].
 func (l *link) Juxta() bool { return l.juxta }
+
+// Speed is for [endpoint.SpeedOf].
+func (l *link) Speed() endpoint.Speed { return endpoint.Speed(l.speed.Load()) }
 
 // Encrypted is for [endpoint.Encrypted].
 func (l *link) Encrypted() bool { return l.private }

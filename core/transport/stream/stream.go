@@ -225,6 +225,7 @@ func (s *Set) CloseWhere(f func(local netip.Addr) bool) {
 
 // open registers a link whose handshake is done, and starts to read it.
 func (s *Set) open(l *link) error {
+	l.startPace()
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()

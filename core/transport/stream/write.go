@@ -62,7 +62,7 @@ func (l *link) send(ctx context.Context, o outgoing) error {
 	waited := false
 	l.mu.Lock()
 	at := l.queue.of(o.flow)
-	for l.err == nil && l.writing && at.frames != nil && at.size()+framing.HeaderSize+o.size > maxQueued {
+	for l.err == nil && l.writing && at.frames != nil && at.size()+framing.HeaderSize+o.size > l.queue.most() {
 		space := at.waiter()
 		l.mu.Unlock()
 		waited = true
@@ -86,6 +86,7 @@ func (l *link) send(ctx context.Context, o outgoing) error {
 		case o.tail.Many() && since < manyGap:
 			delay = manyGap - since
 		case o.tail.Many():
+		case l.paced != nil && o.size > minBatch:
 		case o.size > maxSmall || since > burstGap:
 			l.writing = true
 			l.mu.Unlock()
@@ -192,7 +193,14 @@ func (l *link) flush(f *frames) {
 	for {
 		if f != nil {
 			n, begun := len(f.b), time.Now()
-			if err := l.writeAll(f.b); err != nil {
+			p := l.paced
+			var err error
+			if p != nil {
+				err = l.writePaced(p, f.b)
+			} else {
+				err = l.writeAll(f.b)
+			}
+			if err != nil {
 				l.s.stats.lost.Add(uint64(f.n))
 				l.fail(reason(err))
 			} else {
@@ -200,7 +208,13 @@ func (l *link) flush(f *frames) {
 			}
 			took := time.Since(begun)
 			l.mu.Lock()
-			l.queue.wrote(n, took)
+			if p != nil {
+				l.unpace(p)
+			} else if l.queue.wrote(n, took) {
+				l.mu.Unlock()
+				l.startPace()
+				l.mu.Lock()
+			}
 		} else {
 			l.mu.Lock()
 		}
@@ -234,6 +248,72 @@ func (l *link) writeAll(b []byte) error {
 			return fmt.Errorf("the other side took nothing for %v", l.s.times.Write)
 		default:
 			return err
+		}
+	}
+}
+
+// startPace begins to pace a connection that is slow, or about to be used. The
+// caller is the writer, or the only one that knows the link.
+func (l *link) startPace() {
+	if l.once == nil || !l.unpaced.IsZero() && time.Since(l.unpaced) < paceRest {
+		return
+	}
+	p := newPace(l.c)
+	if p == nil {
+		return
+	}
+	l.mu.Lock()
+	l.paced, l.queue.batch = p, minBatch
+	l.speed.CompareAndSwap(uint32(endpoint.Fast), uint32(endpoint.Untried))
+	l.mu.Unlock()
+}
+
+// unpace ends pacing if it is of no use any more. The caller is the writer, and holds
+// l.mu.
+func (l *link) unpace(p *pace) {
+	fast, vain := p.over()
+	switch {
+	case fast:
+		l.speed.Store(uint32(endpoint.Fast))
+	case p.slow():
+		l.speed.Store(uint32(endpoint.Slow))
+	}
+	if !fast && !vain {
+		return
+	}
+	l.paced, l.queue.batch = nil, startBatch
+	if vain {
+		l.unpaced = time.Now()
+	}
+}
+
+// writePaced writes all of b as the pace allows. It fails when nothing moves for the
+// write timeout.
+func (l *link) writePaced(p *pace, b []byte) error {
+	moved := time.Now()
+	for {
+		if most := p.room(); most > 0 {
+			n, err := l.once.write(b[:min(len(b), most)])
+			if err != nil {
+				return err
+			}
+			if b = b[n:]; len(b) == 0 {
+				return nil
+			}
+			if n > 0 {
+				moved = time.Now()
+			}
+		}
+		if time.Since(moved) > l.s.times.Write {
+			l.offend("links that take nothing")
+			return fmt.Errorf("the other side took nothing for %v", l.s.times.Write)
+		}
+		look := time.NewTimer(paceLook)
+		select {
+		case <-look.C:
+		case <-l.closed:
+			look.Stop()
+			return net.ErrClosed
 		}
 	}
 }

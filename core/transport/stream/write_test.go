@@ -43,7 +43,7 @@ var defaults = Times{}.complete()
 // in order.
 func TestBatching(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
-		const n = 250 // fit a batch
+		const n = 60 // fit the first batch
 		l, r, c := linked(t, h)
 		before := c.writes.Load()
 		for i := range n {

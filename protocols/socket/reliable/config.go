@@ -85,6 +85,10 @@ type Config struct {
 	// as JXSE has it.
 	GiveUp time.Duration
 
+	// Batch returns how many octets of blocks a message may carry in mode Juxta, if there
+	// are several blocks; it is called for each message, and must not wait. Nil means 64 KiB.
+	Batch func() int
+
 	Logger *slog.Logger // nil means silent
 }
 

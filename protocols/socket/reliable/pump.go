@@ -63,12 +63,16 @@ func (c *Conn) compose(now time.Duration) *message.Message {
 			c.addBlock(now)
 		}
 	} else {
+		most := batchOctets
+		if c.cfg.Batch != nil {
+			most = min(most, c.cfg.Batch())
+		}
 		for octets := 0; len(c.batch) < batchBlocks; {
 			size, ok := c.addBlock(now)
 			if !ok {
 				break
 			}
-			if octets += size; octets+c.following() > batchOctets {
+			if octets += size; octets+c.following() > most {
 				break
 			}
 		}
