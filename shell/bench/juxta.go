@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -187,21 +188,38 @@ type talk struct {
 type inline struct {
 	talk
 	f     atomic.Pointer[func([]byte)]
+	mu    sync.Mutex            // held while f is set, and while something is put into first
 	first chan *message.Message // what came before there was a handler
 }
 
-func (t *inline) Handle(f func([]byte)) { t.f.Store(&f) }
+func (t *inline) Handle(f func([]byte)) {
+	t.mu.Lock()
+	t.f.Store(&f)
+	t.mu.Unlock()
+	select {
+	case m := <-t.first:
+		e, _ := m.Get("", "b")
+		f(e.Body)
+	default:
+	}
+}
 
 func (t *inline) take(m pipe.Message) {
-	if f := t.f.Load(); f != nil {
+	f := t.f.Load()
+	if f == nil {
+		t.mu.Lock()
+		if f = t.f.Load(); f == nil {
+			select {
+			case t.first <- m.Message:
+			default:
+			}
+		}
+		t.mu.Unlock()
+	}
+	if f != nil {
 		e, _ := m.Get("", "b")
 		(*f)(e.Body)
 		m.Release()
-		return
-	}
-	select {
-	case t.first <- m.Message:
-	default:
 	}
 }
 

@@ -39,6 +39,7 @@ type link struct {
 	once     *atOnce   // belongs to the writer; nil if the connection is no socket
 	unpaced  time.Time // belongs to the writer: when pacing turned out to be of no use
 	speed    atomic.Uint32
+	heard    atomic.Bool // something came since the last write began
 
 	mu       sync.Mutex
 	paced    *pace         // used by the writer; nil if the connection is not slow

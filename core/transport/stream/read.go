@@ -239,6 +239,7 @@ func (l *link) readFrame() (body []byte, mem *message.Memory, err error) {
 			}
 			return nil, nil, err
 		}
+		l.heard.Store(true)
 	}
 }
 

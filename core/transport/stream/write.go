@@ -87,8 +87,9 @@ func (l *link) send(ctx context.Context, o outgoing) error {
 			delay = manyGap - since
 		case o.tail.Many():
 		case l.paced != nil && o.size > minBatch:
-		case o.size > maxSmall || since > burstGap:
+		case o.size > maxSmall || since > burstGap || l.heard.Load(): // what answers is not one of a burst
 			l.writing = true
+			l.heard.Store(false)
 			l.mu.Unlock()
 			return l.writeNow(now, &o)
 		}
