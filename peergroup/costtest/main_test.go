@@ -29,7 +29,9 @@ const loopback = "tcp://127.0.0.1:0"
 const childVariable = "JUXTA_COST_CHILD"
 
 // children are these programs. They run until their input ends.
-var children = map[string]func(args []string) error{"peer": runPeer, "edges": runEdges}
+var children = map[string]func(args []string) error{
+	"peer": runPeer, "edges": runEdges, "hub": runHub, "holders": runHolders,
+}
 
 func TestMain(m *testing.M) {
 	run, ok := children[os.Getenv(childVariable)]
@@ -79,6 +81,52 @@ func runEdges(args []string) error {
 	return err
 }
 
+// runHub is a rendezvous that says where it listens.
+func runHub([]string) error {
+	p, err := peergroup.Start(context.Background(), hubConfig())
+	if err != nil {
+		return err
+	}
+	fmt.Println(seedOf(p))
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return p.Close()
+}
+
+// runHolders starts edges that publish so many pipes together, and one more that has the wanted one.
+func runHolders(args []string) error {
+	others, seed, err := counted(args)
+	if err != nil {
+		return err
+	}
+	edge := func(names ...string) error {
+		p, err := peergroup.Start(context.Background(), edgeConfig("", seed))
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if err := publish(context.Background(), p, name); err != nil {
+				return err
+			}
+		}
+		return p.Net().Rendezvous().WaitConnected(context.Background())
+	}
+	for done := 0; done < others; {
+		var names []string
+		for range min(eachPublishes, others-done) {
+			names = append(names, fmt.Sprint("pipe ", done))
+			done++
+		}
+		if err := edge(names...); err != nil {
+			return err
+		}
+	}
+	if err := edge(wanted); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, os.Stdin) // the peers end with the process
+	return err
+}
+
 func counted(args []string) (n int, seed string, err error) {
 	if len(args) != 2 {
 		return 0, "", errors.New("want a number and a seed")
@@ -102,21 +150,31 @@ type hub struct {
 // atOnce is how many peers may come before a test looks.
 const atOnce = 1000
 
+// hubConfig is that of a rendezvous that meets whoever comes.
+func hubConfig() peergroup.Config {
+	return peergroup.Config{
+		Name: "hub", Listen: []string{loopback}, NoLAN: true, NoMulticast: true, Roles: peergroup.Roles{Rendezvous: true}, MaxClients: atOnce,
+	}
+}
+
+// seedOf is where others find a peer.
+func seedOf(p *peergroup.Peer) string {
+	for _, a := range p.Addresses() {
+		if a.Protocol == tcp.Protocol {
+			return a.String()
+		}
+	}
+	return ""
+}
+
 func startHub(tb testing.TB) *hub {
 	tb.Helper()
-	p, err := peergroup.Start(tb.Context(), peergroup.Config{
-		Name: "hub", Listen: []string{loopback}, NoLAN: true, NoMulticast: true, Roles: peergroup.Roles{Rendezvous: true}, MaxClients: atOnce,
-	})
+	p, err := peergroup.Start(tb.Context(), hubConfig())
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = p.Close() })
-	h := &hub{Peer: p, joined: make(chan id.Peer, atOnce)}
-	for _, a := range p.Addresses() {
-		if a.Protocol == tcp.Protocol {
-			h.seed = a.String()
-		}
-	}
+	h := &hub{Peer: p, seed: seedOf(p), joined: make(chan id.Peer, atOnce)}
 	p.Net().Rendezvous().Watch(func(ev rendezvous.Event) {
 		if ev.Kind == rendezvous.ClientJoined {
 			note(h.joined, ev.Peer)

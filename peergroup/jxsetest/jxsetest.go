@@ -4,7 +4,7 @@
 // The environment variable JUXTA_JXSE_CP names a Java class path with JXTA 2.5;
 // without it the tests are skipped. The driver program that turns lines of text
 // into calls of the public JXTA API is in driver/Driver.java; its head and that
-// of driver/Streams.java tell the verbs.
+// of driver/Streams.java and driver/Trips.java tell the verbs.
 package jxsetest
 
 import (
@@ -136,8 +136,14 @@ func compile() (string, error) {
 	return compiled.dir, compiled.err
 }
 
-// Start starts a Java process.
+// Start starts a Java process that is there soon.
 func Start(t testing.TB) *Java {
+	t.Helper()
+	return StartWith(t, "-XX:TieredStopAtLevel=1", "-Xmx256m")
+}
+
+// StartWith starts a Java process with options of the Java machine.
+func StartWith(t testing.TB, options ...string) *Java {
 	t.Helper()
 	Require(t)
 	dir, err := compile()
@@ -151,7 +157,7 @@ func Start(t testing.TB) *Java {
 	}
 	j := &Java{
 		t: t, calls: map[string]chan Record{}, wake: make(chan struct{}), ended: make(chan struct{}),
-		cmd: exec.Command("java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-Dfile.encoding=UTF-8", "-cp", cp, "Driver", "loglevel="+level),
+		cmd: exec.Command("java", append(options, "-Xshare:auto", "-Dfile.encoding=UTF-8", "-cp", cp, "Driver", "loglevel="+level)...),
 	}
 	j.cmd.Stderr = os.Stderr
 	if level == "OFF" {

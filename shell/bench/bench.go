@@ -178,6 +178,9 @@ func (r *run) takes(c Contestant, work string) bool {
 	if len(r.with) > 0 && !slices.Contains(r.with, c.Name) || len(r.with) == 0 && c.Floor && !r.floor {
 		return false
 	}
+	if c.Measure != nil {
+		return slices.Contains(c.Works, work)
+	}
 	switch work {
 	case OneWay, RoundTrip:
 		return c.Listen != nil
@@ -241,11 +244,16 @@ func (r *run) measure(ctx context.Context, work string, size, window int) bool {
 		for _, m := range list {
 			r.progress(work, size, window, m.Contestant, round)
 			i := slices.IndexFunc(all(r.more), func(c Contestant) bool { return c.Name == m.Contestant })
-			warm := all(r.more)[i].WarmUp
+			c := all(r.more)[i]
+			warm := c.WarmUp
 			if warm == 0 {
 				warm = r.duration / 5
 			}
-			res, err := once(ctx, job{
+			measure := once
+			if c.Measure != nil {
+				measure = func(ctx context.Context, j job) (Result, error) { return c.Measure(ctx, j.Work, j.Size, r.duration) }
+			}
+			res, err := measure(ctx, job{
 				Contestant: m.Contestant, Work: work, Size: size, Window: window, Subscribers: r.subscribers, Home: r.home,
 				Seconds: r.duration.Seconds(), WarmUp: warm.Seconds(),
 			})

@@ -6,6 +6,7 @@
 package bench
 
 import (
+	"context"
 	"io"
 	"time"
 )
@@ -45,6 +46,11 @@ type Contestant struct {
 	// was left.
 	Serve func(Options) (addr string, err error)
 	Start func(addr, home string) error
+
+	// Measure is for a contestant of another language: it starts its processes and
+	// measures one workload of those in Works by itself. The functions above are nil then.
+	Measure func(ctx context.Context, work string, size int, length time.Duration) (Result, error)
+	Works   []string
 }
 
 // Options are what a contestant may need to know.

@@ -195,6 +195,7 @@ import net.jxta.util.JxtaServerPipe;
  * sockecho xml= [peer=] [size=1024] [timeout=30000]   JxtaSocket: sends size bytes, reads them back -> ms, same (equal)
  *
  * socklisten sockdial sockset sockwrite sockread sockshut socktest mcopen mcsend mcstat     see Streams
+ * tripserve trips          see Trips
  *
  * creategroup name= [desc=] [id=] [membership=none]|passwd|pse [user= pass=] [publish=true] [remote=true] [rdv=false]
  *                          new group below the one in group=; started, not authenticated -> groupid, xml, implxml, ms.
@@ -252,6 +253,8 @@ public final class Driver {
     private final Map<PeerGroup, DiscoveryListener> advListeners = new ConcurrentHashMap<PeerGroup, DiscoveryListener>();
     private final AtomicInteger handleNumber = new AtomicInteger();
     private final Streams streams = new Streams(this);
+    private final Trips trips = new Trips(this);
+    private final List<Object> kept = Collections.synchronizedList(new ArrayList<Object>());
 
     public static void main(String[] argv) throws Exception {
         out = System.out;
@@ -369,7 +372,7 @@ public final class Driver {
             case "query": query(a, answer); break;
             case "peerinfo": peerInfo(a, answer); break;
             default:
-                if (!streams.dispatch(a, answer)) {
+                if (!streams.dispatch(a, answer) && !trips.dispatch(a, answer)) {
                     throw new Refusal("unknown verb " + a.verb);
                 }
         }
@@ -535,6 +538,11 @@ public final class Driver {
                 print(report);
             }
         });
+    }
+
+    /** Keeps what JXTA would close when nobody references it, as long as the process lives. */
+    void keep(Object it) {
+        kept.add(it);
     }
 
     PeerGroup group(Args a) {
