@@ -43,12 +43,15 @@ func (o outage) run(t *testing.T) seen {
 	s.sent = bob.must(o.order).Flow
 	end := <-over
 	// What is still under way has some time, as long as anything comes.
-	for last := -1; ; time.Sleep(settle) {
+	for last, since := -1, time.Now(); ; time.Sleep(look) {
 		s.came = ann.must(order{Do: "report"}).Flow
-		if s.came.Messages+s.came.Octets == last {
+		all := s.came.Messages >= s.sent.Messages && s.came.Octets >= s.sent.Octets
+		if came := s.came.Messages + s.came.Octets; came != last {
+			last, since = came, time.Now()
+		}
+		if silent := time.Since(since); silent > settle || all && silent > doubles {
 			break
 		}
-		last = s.came.Messages + s.came.Octets
 	}
 	s.resumed = -1
 	for i, at := range s.came.Arrived {
@@ -62,8 +65,17 @@ func (o outage) run(t *testing.T) seen {
 	return s
 }
 
-// settle is how long nothing may come until it is taken that nothing more will.
-const settle = 5 * time.Second
+const (
+	// settle is how long nothing may come until it is taken that nothing more will:
+	// TCP may wait as long again as the road was interrupted, and a moment more.
+	settle = 12 * time.Second
+
+	// doubles is how long it is when all has come, in which something may come twice.
+	doubles = 2 * time.Second
+
+	// look is how often one looks.
+	look = 200 * time.Millisecond
+)
 
 // mostLost bounds what a pipe may lose with its link: what waits for the link, and
 // what the system has taken and the other side has not got.
