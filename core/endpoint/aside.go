@@ -77,10 +77,11 @@ func (e *Endpoint) asideTo(c *conn) *conn {
 }
 
 // lead lets octets of bulk pass that go over c, and sees to it that there soon is a link
-// of their own. It waits for that behind the first ones.
+// of their own. It waits for that behind the first ones, but only once: some peers
+// cannot be dialled a second time.
 func (e *Endpoint) lead(ctx context.Context, c *conn, octets int) {
 	coming := e.want(c)
-	if coming == nil || c.free.Add(int64(octets)) <= asideFree {
+	if coming == nil || c.tried.Load() || c.free.Add(int64(octets)) <= asideFree {
 		return
 	}
 	select {
@@ -119,7 +120,7 @@ func (e *Endpoint) want(c *conn) <-chan struct{} {
 	e.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(e.ctx, asideWait)
 		defer cancel()
-		defer func() { c.coming.Store(nil); close(coming) }()
+		defer func() { c.tried.Store(true); c.coming.Store(nil); close(coming) }()
 		if c.Outgoing() {
 			if _, err := e.DialNew(ctx, at.With(asideService, "")); err != nil {
 				e.log.Debug("no link of its own for bulk", "peer", c.Peer().Short(), "error", err)
@@ -160,6 +161,7 @@ type asideState struct {
 	aside bool         // it is for bulk, and used for nothing else while there is another one
 	asked atomic.Int64 // when one was last opened or asked for, see Endpoint.now
 	free  atomic.Int64 // octets of bulk that went over this one
+	tried atomic.Bool  // to open one, or to ask
 
 	coming atomic.Pointer[chan struct{}] // see want; nil if nothing is expected
 }

@@ -63,8 +63,8 @@ func (e *Endpoint) notify(ev LinkEvent) {
 }
 
 // LinkTo returns the link on which to send to a peer, or nil. Of several it is
-// one for everything before one for bulk, a proven one before a claimed one and the newest before an older one, except
-// that a claim from another place does not displace a link from which something
+// one for everything before one for bulk, a proven one before a claimed one and the
+// newest before an older one, except that a claim from another place does not displace a link from which something
 // came within the last 30 s: plain JXTA proves nothing, and whoever takes a
 // peer's traffic by taking its ID must at least wait until the peer is silent.
 func (e *Endpoint) LinkTo(p id.Peer) Link {
