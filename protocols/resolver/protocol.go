@@ -47,8 +47,12 @@ type Response[R xmldoc.Document] struct {
 // Query is one received question of a [Protocol].
 type Query[Q xmldoc.Document] struct {
 	Body    Q
-	Source  id.Peer // who asked
+	Source  id.Peer // who asked, as the message says
+	From    id.Peer // whom it came from: the asker, or who passed it on; that much is as sure as the link
 	ToGroup bool    // the whole group was asked, not this peer alone
+
+	// Credential is what the asker shows; zero if absent. It is not verified.
+	Credential xmldoc.Node
 }
 
 // Handle answers questions at this peer until ctx, which is the lifetime of the
@@ -74,7 +78,7 @@ func (p Protocol[Q, R]) Handle(ctx context.Context, s *Service, f func(ctx conte
 		if !q.Answer() {
 			return outcome
 		}
-		r, err := f(ctx, Query[Q]{Body: body, Source: q.Source, ToGroup: q.ToGroup})
+		r, err := f(ctx, Query[Q]{Body: body, Source: q.Source, From: q.From, ToGroup: q.ToGroup, Credential: q.Credential})
 		if err != nil {
 			if !errors.Is(err, ErrNoAnswer) {
 				s.log.Warn("a question could not be answered", "protocol", p.name, "error", err)
