@@ -282,11 +282,27 @@ func (e *Endpoint) SendFlow(ctx context.Context, l Link, dst Address, msg *messa
 	if msg.Len() == 0 {
 		return errEmpty
 	}
+	return e.sendFlow(ctx, l, dst, msg, flow, false)
+}
+
+// PassOn is [Endpoint.SendFlow] for who passes on a message of another peer on the
+// goroutine that reads it: a large one is written while the next is read.
+func (e *Endpoint) PassOn(ctx context.Context, l Link, dst Address, msg *message.Message, flow uint8) error {
+	if msg.Len() == 0 {
+		return errEmpty
+	}
+	return e.sendFlow(ctx, l, dst, msg, flow, true)
+}
+
+func (e *Endpoint) sendFlow(ctx context.Context, l Link, dst Address, msg *message.Message, flow uint8, passing bool) error {
 	buf := buffers.Get().(*sendBuffer)
 	defer buf.free()
 	tail, err := buf.tail(l, dst.Service, dst.Param)
 	if err != nil {
 		return err
+	}
+	if passing {
+		tail = tail.ForPassing()
 	}
 	c := e.conn(l)
 	if c == nil {

@@ -164,6 +164,7 @@ type Tail struct {
 	raw  []byte
 	flow uint8
 	many bool
+	pass bool
 }
 
 // ForMany returns the same tail for a message of which many copies go out at once: a
@@ -172,6 +173,16 @@ func (t Tail) ForMany(many bool) Tail {
 	t.many = many
 	return t
 }
+
+// ForPassing returns the same tail for a message that is passed on by who reads it: a
+// link leaves a large one to its writer, so that the next is read meanwhile.
+func (t Tail) ForPassing() Tail {
+	t.pass = true
+	return t
+}
+
+// Passing reports whether the message is passed on.
+func (t Tail) Passing() bool { return t.pass }
 
 // Many reports whether many copies go out at once.
 func (t Tail) Many() bool { return t.many }

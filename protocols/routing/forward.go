@@ -248,7 +248,7 @@ func (r *Router) pass(ctx context.Context, l endpoint.Link, t *transit, h header
 		return err
 	}
 	t.msg.Replace(message.XML(message.Platform, elemHeader, doc))
-	if err := r.ep.SendFlow(ctx, l, r.hop(), t.msg, r.ep.FlowOf(h.Src)^r.ep.FlowOf(h.Dest)); err != nil {
+	if err := r.ep.PassOn(ctx, l, r.hop(), t.msg, r.ep.FlowOf(h.Src)^r.ep.FlowOf(h.Dest)); err != nil {
 		return err
 	}
 	t.msg.Release()

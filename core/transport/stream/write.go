@@ -87,6 +87,7 @@ func (l *link) send(ctx context.Context, o outgoing) error {
 			delay = manyGap - since
 		case o.tail.Many():
 		case l.paced != nil && o.size > minBatch:
+		case o.tail.Passing() && o.size > maxSmall:
 		case o.size > maxSmall || since > burstGap || l.heard.Load(): // what answers is not one of a burst
 			l.writing = true
 			l.heard.Store(false)
