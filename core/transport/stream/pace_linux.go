@@ -18,6 +18,7 @@ type pace struct {
 	changed time.Time
 	full    bool      // since it changed
 	late    bool      // octets have been, once at least
+	distant bool      // even at best
 	vain    time.Time // since when the bound is at its least and octets are late nevertheless
 }
 
@@ -33,9 +34,11 @@ func newPace(c net.Conn) *pace {
 		return nil
 	}
 	p := &pace{raw: raw, bound: firstPace}
-	if h, ok := p.look(); !ok || h.rtt < paceFar {
+	h, ok := p.look()
+	if !ok || h.rtt < paceFar {
 		return nil
 	}
+	p.distant = h.best >= paceFar
 	return p
 }
 
@@ -109,6 +112,9 @@ func (p *pace) adjust(now time.Time, h held) {
 
 // slow reports whether the way has shown to be slow.
 func (p *pace) slow() bool { return p.late }
+
+// far reports whether octets take long even at best, and not for a moment only.
+func (p *pace) far() bool { return p.distant }
 
 // over reports whether pacing is of no use: the connection has become fast, or the
 // queue is filled by somebody else, before whom this peer would step back for ever.

@@ -11,4 +11,5 @@ func newPace(net.Conn) *pace { return nil }
 
 func (*pace) room() int               { return mostPace }
 func (*pace) slow() bool              { return false }
+func (*pace) far() bool               { return false }
 func (*pace) over() (fast, vain bool) { return true, false }

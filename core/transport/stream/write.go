@@ -266,7 +266,9 @@ func (l *link) startPace() {
 	}
 	l.mu.Lock()
 	l.paced, l.queue.batch = p, minBatch
-	l.speed.CompareAndSwap(uint32(endpoint.Fast), uint32(endpoint.Untried))
+	if p.far() {
+		l.speed.CompareAndSwap(uint32(endpoint.Fast), uint32(endpoint.Untried))
+	}
 	l.mu.Unlock()
 }
 
