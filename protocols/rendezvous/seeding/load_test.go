@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,9 +45,9 @@ func serve(t *testing.T, h http.HandlerFunc) string {
 
 func TestLoadOverHTTP(t *testing.T) {
 	tree, plain := file(t, "seeds.xml"), file(t, "seeds.txt")
-	var agent string
+	var agent atomic.Value // lists are asked for side by side
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		agent = r.Header.Get("User-Agent")
+		agent.Store(r.Header.Get("User-Agent"))
 		switch r.URL.Path {
 		case "/tree":
 			w.Header().Set("Content-Type", "application/xml; charset=utf-8")
@@ -81,8 +82,8 @@ func TestLoadOverHTTP(t *testing.T) {
 			}
 		}
 	}
-	if agent != "juxta" {
-		t.Errorf("User-Agent %q", agent)
+	if agent.Load() != "juxta" {
+		t.Errorf("User-Agent %v", agent.Load())
 	}
 }
 
