@@ -14,6 +14,7 @@ import (
 	"github.com/juxta-p2p/juxta/advertisements/store"
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/peergroup/governance"
 	"github.com/juxta-p2p/juxta/protocols/discovery"
 	"github.com/juxta-p2p/juxta/protocols/peerinfo"
 	"github.com/juxta-p2p/juxta/protocols/pipe"
@@ -32,6 +33,8 @@ type Group struct {
 	scope  endpoint.Scope
 	log    *slog.Logger
 	self   atomic.Pointer[advertisements.Peer]
+	policy *policy // nil if the group has no charter
+	lobby  lobby   // of the closed groups in this one
 
 	rdv     *rendezvous.Service
 	res     *resolver.Service
@@ -49,6 +52,7 @@ type Group struct {
 	mu       sync.Mutex
 	children []*Group
 	found    map[id.Peer]time.Time // rendezvous found through the parent group, and when
+	contacts []id.Peer             // members named by who invited this peer
 	members  map[id.Peer]time.Time // of the view, and when their advertisements were kept
 	seeking  bool                  // for further rendezvous
 
@@ -69,7 +73,7 @@ const (
 )
 
 // newGroup starts the services of a group.
-func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvous.Role) (g *Group, err error) {
+func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvous.Role, how entry) (g *Group, err error) {
 	g = &Group{
 		peer: p, parent: parent, adv: adv, scope: p.ep.Scope(adv.ID), log: p.log.With("group", adv.ID.Short()),
 	}
@@ -82,6 +86,9 @@ func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvou
 	if err := g.describe(role); err != nil {
 		return nil, err
 	}
+	if err := g.govern(how); err != nil {
+		return nil, err
+	}
 	g.rdv, err = rendezvous.New(rendezvous.Config{
 		Scope: g.scope, Role: role, Advertisement: g.self.Load, Seeds: g.seeds, Near: p.near.list, Met: g.met,
 		MetRendezvous: g.metRendezvous, Connect: p.router.Connect, Learn: p.router.Learn, Hear: p.router.Hear,
@@ -92,7 +99,8 @@ func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvou
 	}
 	g.undo = append(g.undo, g.rdv.Close, g.rdv.Watch(g.follow))
 	g.res, err = resolver.New(resolver.Config{
-		Scope: g.scope, Rendezvous: g.rdv, Route: p.Route, Learn: p.router.Learn, Hear: p.router.Hear, Logger: g.log,
+		Scope: g.scope, Rendezvous: g.rdv, Route: p.Route, Learn: p.router.Learn, Hear: p.router.Hear,
+		Admit: g.admitAsker(), Logger: g.log,
 	})
 	if err != nil {
 		return nil, err
@@ -126,6 +134,11 @@ func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvou
 	}
 	g.undo = append(g.undo, g.info.Close)
 	g.ready.Store(true)
+	if g.policy != nil {
+		if err := g.policy.start(); err != nil {
+			return nil, err
+		}
+	}
 	return g, g.announce()
 }
 
@@ -149,6 +162,12 @@ func (g *Group) announce() error {
 		return err
 	}
 	if g.parent == nil {
+		return nil
+	}
+	if g.hidden() {
+		if g.rdv.Role() == rendezvous.Rendezvous {
+			g.Go(g.tellRole)
+		}
 		return nil
 	}
 	if err := g.parent.disc.Publish(ctx, g.adv, discovery.Lifetime{Remote: groupRemote}); err != nil {
@@ -214,6 +233,9 @@ func (g *Group) seeds() []endpoint.Address {
 
 // mayServe reports whether a peer may be a rendezvous of the group.
 func (g *Group) mayServe(p id.Peer) bool {
+	if g.policy != nil && g.policy.judge(p) != nil {
+		return false
+	}
 	return g.adv.ID != g.peer.cfg.Net || g.peer.guard.Allows(p)
 }
 
@@ -313,6 +335,9 @@ func (g *Group) leave() {
 		for _, f := range slices.Backward(g.undo) {
 			f()
 		}
+		if l, err := g.lobby.l, g.lobby.err; l != nil && err == nil {
+			l.Close()
+		}
 	})
 }
 
@@ -327,14 +352,22 @@ type Spec struct {
 	// ID of the group; zero means a new random one.
 	ID id.Group
 
+	// Charter says by whom the group is moderated, and whether it is closed; nil
+	// leaves it open to everybody, for ever. Group, and Moderators if there are none,
+	// are set: to the ID of the group and to this peer, which signs it. It needs a
+	// peer whose ID is made of its key.
+	Charter *governance.Charter
+
 	// Modules are started in the group, in this order.
 	Modules []Module
 }
 
-// Create makes a group without membership rules within this one, joins it, and
-// publishes its advertisement here, so that others can find and join it. This
-// peer is the group's first rendezvous; when it leaves, another member becomes
-// one.
+// Create makes a group within this one, joins it, and publishes its advertisement
+// here, so that others can find and join it. This peer is the group's first
+// rendezvous; when it leaves, another member becomes one.
+//
+// The advertisement of a closed group is not published, and outsiders see nothing of
+// it; others join by [Group.Accept] with what [Group.Invite] has made for them.
 func (g *Group) Create(ctx context.Context, spec Spec) (*Group, error) {
 	if spec.Name == "" {
 		return nil, errors.New("peergroup: Spec.Name is not set")
@@ -343,24 +376,34 @@ func (g *Group) Create(ctx context.Context, spec Spec) (*Group, error) {
 		spec.ID = id.NewGroup(id.Group{})
 	}
 	adv := &advertisements.Group{ID: spec.ID, Spec: id.SpecGenericGroup, Name: spec.Name, Desc: spec.Description}
-	return g.enter(ctx, adv, rendezvous.Rendezvous, spec.Modules)
+	if spec.Charter != nil {
+		if err := g.charter(adv, *spec.Charter); err != nil {
+			return nil, fmt.Errorf("peergroup: creating %q: %w", adv.Name, err)
+		}
+	}
+	return g.enter(ctx, adv, rendezvous.Rendezvous, entry{founder: true, modules: spec.Modules})
 }
 
 // Join makes this peer a member of a group that was found in this one, with the
-// modules given. The error wraps [ErrJoined] if it is one already.
+// modules given. The error wraps [ErrJoined] if it is one already; if the group has a
+// charter that is not in order, it is one of package governance.
 //
 // Join does not wait for other members. Until a rendezvous of the group is
 // found, only members near by are reached; [rendezvous.Service.WaitConnected]
 // tells.
 func (g *Group) Join(ctx context.Context, adv *advertisements.Group, modules ...Module) (*Group, error) {
-	role := rendezvous.Edge
-	if g.rdv.Role() == rendezvous.AdHoc {
-		role = rendezvous.AdHoc
-	}
-	return g.enter(ctx, adv, role, modules)
+	return g.enter(ctx, adv, g.memberRole(), entry{modules: modules})
 }
 
-func (g *Group) enter(ctx context.Context, adv *advertisements.Group, role rendezvous.Role, modules []Module) (*Group, error) {
+// memberRole is the role with which this peer joins a group in this one.
+func (g *Group) memberRole() rendezvous.Role {
+	if g.rdv.Role() == rendezvous.AdHoc {
+		return rendezvous.AdHoc
+	}
+	return rendezvous.Edge
+}
+
+func (g *Group) enter(ctx context.Context, adv *advertisements.Group, role rendezvous.Role, how entry) (*Group, error) {
 	if g.ctx.Err() != nil {
 		return nil, fmt.Errorf("peergroup: %w", ErrLeft)
 	}
@@ -370,11 +413,11 @@ func (g *Group) enter(ctx context.Context, adv *advertisements.Group, role rende
 	if adv.ID == id.WorldGroup || adv.ID == g.peer.cfg.Net || g.peer.member(adv.ID) {
 		return nil, fmt.Errorf("peergroup: joining %q: %w", adv.Name, ErrJoined)
 	}
-	c, err := g.peer.newGroup(g, adv.Clone(), role)
+	c, err := g.peer.newGroup(g, adv.Clone(), role, how)
 	if err != nil {
 		return nil, fmt.Errorf("peergroup: joining %q: %w", adv.Name, err)
 	}
-	for _, m := range modules {
+	for _, m := range how.modules {
 		if _, err := c.Load(m); err != nil {
 			c.leave()
 			return nil, err
@@ -451,6 +494,11 @@ func (g *Group) findRendezvous(ctx context.Context) {
 }
 
 func (g *Group) look(ctx context.Context) {
+	if g.hidden() {
+		g.policy.secrets.keys.Want() // whoever answers names some
+		g.rdv.TrySeeds()
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
 	q := discovery.Query{Kind: advertisements.Advs, Attr: "RdvServiceName", Value: advertisements.RendezvousService(g.adv.ID)}
@@ -464,17 +512,29 @@ func (g *Group) look(ctx context.Context) {
 			continue
 		}
 		g.peer.router.Learn(adv.Route)
-		g.mu.Lock()
-		if g.found == nil {
-			g.found = map[id.Peer]time.Time{}
+		if g.policy != nil && g.policy.judge(adv.Peer) != nil {
+			continue
 		}
-		if _, ok := g.found[adv.Peer]; ok || len(g.found) < maxFound {
-			g.found[adv.Peer] = time.Now()
-		}
-		g.mu.Unlock()
+		g.remember(adv.Peer)
 		g.rdv.TrySeeds()
 		if _, ok := g.rdv.Lease(); ok {
 			return
 		}
 	}
+}
+
+// remember takes a peer for a rendezvous of the group, and reports whether that is
+// news.
+func (g *Group) remember(q id.Peer) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.found == nil {
+		g.found = map[id.Peer]time.Time{}
+	}
+	_, known := g.found[q]
+	if !known && len(g.found) >= maxFound {
+		return false
+	}
+	g.found[q] = time.Now()
+	return !known
 }

@@ -87,6 +87,12 @@ func (g *Group) metrics(all *collection) {
 		all.stats("peerview", v.Stats())
 		all.gauge("peerview", "size", v.Size())
 	}
+	if s := g.Governance(); s != nil {
+		all.stats("governance", s.Stats())
+	}
+	if g.hidden() {
+		all.stats("secrets", g.policy.secrets.stats())
+	}
 	all.stats("resolver", g.res.Stats())
 	all.stats("discovery", g.disc.Stats())
 	all.stats("index", g.disc.Index())

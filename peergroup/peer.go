@@ -233,7 +233,7 @@ func (p *Peer) startGroups() error {
 	var err error
 	p.world, err = p.newGroup(nil, &advertisements.Group{
 		ID: id.WorldGroup, Spec: id.SpecWorldGroup, Name: "World PeerGroup", Desc: "Standard World PeerGroup",
-	}, rendezvous.AdHoc)
+	}, rendezvous.AdHoc, entry{})
 	if err != nil {
 		return err
 	}
@@ -247,7 +247,7 @@ func (p *Peer) startGroups() error {
 	}
 	p.net, err = p.newGroup(p.world, &advertisements.Group{
 		ID: p.cfg.Net, Spec: id.SpecNetGroup, Name: "NetPeerGroup", Desc: "default Net Peer Group",
-	}, role)
+	}, role, entry{})
 	if err != nil {
 		return err
 	}

@@ -121,7 +121,7 @@ func (g *Group) announceRendezvous(ctx context.Context) error {
 	if err := g.disc.Publish(ctx, adv, life); err != nil {
 		return err
 	}
-	if g.parent.adv.ID == id.WorldGroup {
+	if g.parent.adv.ID == id.WorldGroup || g.hidden() {
 		return nil
 	}
 	return g.parent.disc.Publish(ctx, adv, life)
@@ -138,7 +138,11 @@ func (g *Group) rendezvousAdv() *advertisements.Rendezvous {
 func (g *Group) withdraw() {
 	ctx, cancel := context.WithTimeout(context.Background(), withdrawTimeout)
 	defer cancel()
-	for _, d := range []*discovery.Service{g.disc, g.parent.disc} {
+	told := []*discovery.Service{g.disc}
+	if !g.hidden() {
+		told = append(told, g.parent.disc)
+	}
+	for _, d := range told {
 		if err := d.Remove(ctx, g.rendezvousAdv()); err != nil && !errors.Is(err, discovery.ErrNotFound) {
 			g.log.Debug("the rendezvous could not be withdrawn", "error", err)
 		}

@@ -19,7 +19,7 @@ func (g *Group) viewPipe(in *Group) *advertisements.Pipe {
 // viewGroups returns the groups in which the rendezvous of this group look for
 // each other: itself, and the parent of a group below the network.
 func (g *Group) viewGroups() []*Group {
-	if g.parent == nil || g.parent.adv.ID == id.WorldGroup {
+	if g.parent == nil || g.parent.adv.ID == id.WorldGroup || g.hidden() {
 		return []*Group{g}
 	}
 	return []*Group{g, g.parent}

@@ -21,6 +21,10 @@ type Incoming struct {
 	// that has proven to be From.
 	Secured bool
 
+	// Sealed says that the message was sealed by a member of the group, see
+	// [Rules.Seal].
+	Sealed bool
+
 	Source Address // of the last hop, or jxta:// of the originator of a routed message
 	Dest   Address // with the service and parameter named, without the prefix of the group
 	Link   Link    // the link it came on; nil for a datagram and for a message to oneself
@@ -40,11 +44,12 @@ type Scope struct {
 	e       *Endpoint
 	group   id.Group
 	mangled string // what stands for the service where the group must be named
+	rules   *Rules // nil if there are none
 }
 
 // Scope returns the view of a group.
 func (e *Endpoint) Scope(g id.Group) Scope {
-	return Scope{e, g, manglePrefix + g.Unique()}
+	return Scope{e: e, group: g, mangled: manglePrefix + g.Unique()}
 }
 
 // Group returns the group of the view.
@@ -59,6 +64,16 @@ func (s Scope) Endpoint() *Endpoint { return s.e }
 // Send carries msg to a service of the group at a peer, over a link or by the
 // router; see [Endpoint.Send].
 func (s Scope) Send(ctx context.Context, p id.Peer, service, param string, msg *message.Message) error {
+	if err := s.allow(p); err != nil {
+		return err
+	}
+	if s.seals() {
+		outer, sealed, err := s.seal(service, param, msg)
+		if err != nil {
+			return err
+		}
+		return outer.Send(ctx, p, SealedService, "", sealed)
+	}
 	if s.group != s.e.cfg.Net {
 		service, param = s.mangle(service, param)
 	}
@@ -68,6 +83,16 @@ func (s Scope) Send(ctx context.Context, p id.Peer, service, param string, msg *
 // SendSecure is [Scope.Send] with encryption from end to end, whatever peers are in
 // between. It waits until the peer has proven its ID.
 func (s Scope) SendSecure(ctx context.Context, p id.Peer, service, param string, msg *message.Message) error {
+	if err := s.allow(p); err != nil {
+		return err
+	}
+	if s.seals() {
+		outer, sealed, err := s.seal(service, param, msg)
+		if err != nil {
+			return err
+		}
+		return outer.SendSecure(ctx, p, SealedService, "", sealed)
+	}
 	if s.group != s.e.cfg.Net {
 		service, param = s.mangle(service, param)
 	}
@@ -79,6 +104,13 @@ func (s Scope) SendSecure(ctx context.Context, p id.Peer, service, param string,
 // SendTo carries msg straight to a transport address, for peers whose ID is not
 // known yet. It dials if there is no link.
 func (s Scope) SendTo(ctx context.Context, addr Address, service, param string, msg *message.Message) error {
+	if s.seals() {
+		outer, sealed, err := s.seal(service, param, msg)
+		if err != nil {
+			return err
+		}
+		return outer.SendTo(ctx, addr, SealedService, "", sealed)
+	}
 	if s.group != id.WorldGroup {
 		service, param = s.mangle(service, param)
 	}
@@ -87,6 +119,16 @@ func (s Scope) SendTo(ctx context.Context, addr Address, service, param string, 
 
 // SendOn carries msg straight over a link.
 func (s Scope) SendOn(ctx context.Context, l Link, service, param string, msg *message.Message) error {
+	if err := s.allow(l.Peer()); err != nil {
+		return err
+	}
+	if s.seals() {
+		outer, sealed, err := s.seal(service, param, msg)
+		if err != nil {
+			return err
+		}
+		return outer.SendOn(ctx, l, SealedService, "", sealed)
+	}
 	if s.group != id.WorldGroup {
 		service, param = s.mangle(service, param)
 	}
@@ -96,6 +138,13 @@ func (s Scope) SendOn(ctx context.Context, l Link, service, param string, msg *m
 // Broadcast sends msg to a service of the group at every peer of the
 // neighbourhood; see [Endpoint.Broadcast].
 func (s Scope) Broadcast(ctx context.Context, service, param string, msg *message.Message) error {
+	if s.seals() {
+		outer, sealed, err := s.seal(service, param, msg)
+		if err != nil {
+			return err
+		}
+		return outer.Broadcast(ctx, SealedService, "", sealed)
+	}
 	if s.group != id.WorldGroup {
 		service, param = s.mangle(service, param)
 	}

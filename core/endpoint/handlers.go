@@ -18,7 +18,7 @@ func (s Scope) Handle(service, param string, h Handler) (remove func(), err erro
 		e.handlers = slices.Insert(e.handlers, i, &handlers{e: e, group: group})
 	}
 	all := e.handlers[i]
-	r := &registered{route{service, param}, h, all}
+	r := &registered{route{service, param}, s.guarded(h), all}
 	if all.get(r.route) != nil {
 		return nil, fmt.Errorf("endpoint: %w: %s/%s in group %s", ErrTaken, service, param, s.group)
 	}

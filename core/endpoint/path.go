@@ -32,7 +32,7 @@ type Path struct {
 
 	bulk atomic.Bool // see Bulk
 
-	service, param string // for a link: with the group
+	service, param string // for a link: with the group; where messages are sealed: without
 	straight       atomic.Pointer[straight]
 }
 
@@ -48,7 +48,10 @@ type straight struct {
 // which nobody between the two can read or alter a message, as with
 // [Scope.SendSecure].
 func (s Scope) Path(p id.Peer, service, param string, secure bool) *Path {
-	x := &Path{s: s, peer: p, secure: secure}
+	x := &Path{s: s, peer: p, secure: secure, service: service, param: param}
+	if s.seals() {
+		return x
+	}
 	x.service, x.param = s.mangle(service, param)
 	if s.group != s.e.cfg.Net {
 		service, param = x.service, x.param
@@ -68,6 +71,14 @@ func (x *Path) Send(ctx context.Context, msg *message.Message) error {
 	e := x.s.e
 	if msg.Len() == 0 {
 		return errEmpty
+	}
+	if x.s.rules != nil {
+		if x.s.seals() {
+			return x.sendSealed(ctx, msg)
+		}
+		if err := x.s.allow(x.peer); err != nil {
+			return err
+		}
 	}
 	if d := x.straight.Load(); d != nil {
 		if now := e.now(); d.changes == e.changes.Load() && now < d.until {
@@ -100,6 +111,14 @@ func (x *Path) Send(ctx context.Context, msg *message.Message) error {
 		x.prepare(changes)
 	}
 	return err
+}
+
+// sendSealed sends in a group whose messages are sealed, the address of which changes.
+func (x *Path) sendSealed(ctx context.Context, msg *message.Message) error {
+	if x.secure {
+		return x.s.SendSecure(ctx, x.peer, x.service, x.param, msg)
+	}
+	return x.s.Send(ctx, x.peer, x.service, x.param, msg)
 }
 
 // Direct returns the link that messages take straight, or nil if they go through the

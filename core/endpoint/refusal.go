@@ -80,6 +80,11 @@ func (e *Endpoint) Refuse(p id.Peer, rule error) {
 	}
 }
 
+// Object tells a peer that a rule keeps what it sends over a link from being taken,
+// as when a group excludes it, and remembers that like a refusal. The link stays.
+// Only Juxta peers are told. It waits for a second at most.
+func (e *Endpoint) Object(l Link, rule error) { e.refuse(l, rule) }
+
 // refuse remembers that a link is not wanted, and tells the other side if it can
 // make something of it.
 func (e *Endpoint) refuse(l Link, rule error) {

@@ -20,6 +20,7 @@ type Stats struct {
 	DroppedMalformed  uint64 // octets that were no message
 	DroppedNoAddress  uint64 // without source or destination
 	DroppedNoListener uint64 // for a service nobody listens to
+	DroppedByRule     uint64 // that the rules of their group did not admit, see [Rules]
 	DroppedOwn        uint64 // propagated by this peer and come back
 	DroppedSelfFull   uint64 // to the peer itself, while too many waited
 	DroppedSelfClosed uint64 // to the peer itself, still waiting when the endpoint closed
@@ -31,10 +32,10 @@ type Stats struct {
 }
 
 type counters struct {
-	sent, received, delivered, opened, idled                    atomic.Uint64
-	unsent, noLink, noRouter, tooLarge, broadcast               atomic.Uint64
-	malformed, noAddress, noListener, own, selfFull, selfClosed atomic.Uint64
-	failedDials, refusedLinks, refusedByRule, evictedLinks      atomic.Uint64
+	sent, received, delivered, opened, idled                                 atomic.Uint64
+	unsent, noLink, noRouter, tooLarge, broadcast                            atomic.Uint64
+	malformed, noAddress, noListener, notAdmitted, own, selfFull, selfClosed atomic.Uint64
+	failedDials, refusedLinks, refusedByRule, evictedLinks                   atomic.Uint64
 }
 
 // Stats returns the counters.
@@ -49,7 +50,7 @@ func (e *Endpoint) Stats() Stats {
 		UnsentLink: c.unsent.Load(), UnsentNoLink: c.noLink.Load(), UnsentNoRouter: c.noRouter.Load(),
 		UnsentTooLarge: c.tooLarge.Load(), UnsentBroadcast: c.broadcast.Load(),
 		DroppedMalformed: c.malformed.Load(), DroppedNoAddress: c.noAddress.Load(), DroppedNoListener: c.noListener.Load(),
-		DroppedOwn: c.own.Load(), DroppedSelfFull: c.selfFull.Load(), DroppedSelfClosed: c.selfClosed.Load(),
+		DroppedByRule: c.notAdmitted.Load(), DroppedOwn: c.own.Load(), DroppedSelfFull: c.selfFull.Load(), DroppedSelfClosed: c.selfClosed.Load(),
 		FailedDials: c.failedDials.Load(), RefusedLinks: c.refusedLinks.Load(), EvictedLinks: c.evictedLinks.Load(),
 		RefusedRule: c.refusedByRule.Load(),
 	}

@@ -26,7 +26,6 @@ const (
 	Appoint   Kind = "appoint"   // a key becomes that of a moderator
 	Dismiss   Kind = "dismiss"   // a moderator is one no more
 	SetQuorum Kind = "quorum"    // how many moderators must sign an act
-	SetMode   Kind = "mode"      // open or closed
 )
 
 // Mode says who may be a member.
@@ -67,10 +66,8 @@ type Act struct {
 	// Content is the hash of what is withdrawn or reinstated.
 	Content Hash
 
-	// Quorum is the new one of SetQuorum, from 1 to the number of moderators, and
-	// Mode that of SetMode.
+	// Quorum is the new one of SetQuorum, from 1 to the number of moderators.
 	Quorum int
-	Mode   Mode
 
 	// Kept are the acts on which a dismissed moderator's signature goes on to
 	// count, by the first 16 octets of their IDs.
@@ -111,7 +108,7 @@ func (a *Act) forgotten(now time.Time) bool {
 // Map implements [xmldoc.Document].
 func (a *Act) Map(m *xmldoc.Mapper) {
 	m.Root("juxta:Act")
-	kind, mode, quorum := string(a.Kind), string(a.Mode), int64(a.Quorum)
+	kind, quorum := string(a.Kind), int64(a.Quorum)
 	written, from, term := millis(a.Time), millis(a.From), a.Term.Milliseconds()
 	random, key, kept := octets(a.Random[:]), octets(a.Key), octets(joinBriefs(a.Kept))
 	m.Filled("Kind", &kind)
@@ -128,11 +125,10 @@ func (a *Act) Map(m *xmldoc.Mapper) {
 	m.OptionalValue("Target", &a.Target)
 	m.OptionalValue("Content", &a.Content)
 	optionalInt(m, "Quorum", &quorum)
-	m.Optional("Mode", &mode)
 	m.OptionalValue("Kept", &kept)
 	if m.Reading() && m.Err() == nil {
 		var err error
-		a.Kind, a.Mode, a.Quorum = Kind(kind), Mode(mode), int(min(max(quorum, -1), MaxSigners+1))
+		a.Kind, a.Quorum = Kind(kind), int(min(max(quorum, -1), MaxSigners+1))
 		if a.Key = key; len(key) == 0 {
 			a.Key = nil
 		}
@@ -204,8 +200,6 @@ func (a *Act) check() error {
 		return err
 	case SetQuorum:
 		bad = a.Quorum < 1 || a.Quorum > MaxSigners
-	case SetMode:
-		bad = !a.Mode.valid()
 	}
 	if bad {
 		return fmt.Errorf("%w act: what %q needs is missing or wrong", ErrMalformed, a.Kind)
@@ -250,8 +244,6 @@ func (a *Act) String() string {
 		add("moderator " + HashOf(a.Key).Short())
 	case SetQuorum:
 		add(fmt.Sprint(a.Quorum))
-	case SetMode:
-		add(string(a.Mode))
 	}
 	return b.String()
 }

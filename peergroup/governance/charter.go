@@ -49,7 +49,7 @@ type Charter struct {
 	// Number counts the charters that a founder writes for a group; see [Charter.Replaces].
 	Number int
 
-	Mode       Mode // empty is set to Open
+	Mode       Mode // for the life of the group; empty is set to Open
 	Quorum     int  // how many moderators must sign an act, from 1 to their number; 0 is set to 1
 	Moderators []Moderator
 	Unsigned   Unsigned

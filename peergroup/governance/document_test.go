@@ -25,7 +25,7 @@ func everyAct() []Act {
 		{Kind: Readmit, Target: ID{1, 2, 3}, From: noon, Term: time.Hour},
 		{Kind: Withdraw, Content: HashOf(nil)}, {Kind: Reinstate, Content: HashOf(nil)},
 		{Kind: Appoint, Key: people[3].SPKI()}, {Kind: Dismiss, Key: people[3].SPKI(), Kept: []Brief{{1}, {2}}},
-		{Kind: SetQuorum, Quorum: 3}, {Kind: SetMode, Mode: Closed}, {Kind: "decorate", Reason: "feast"},
+		{Kind: SetQuorum, Quorum: 3}, {Kind: "decorate", Reason: "feast"},
 	}
 }
 
@@ -78,7 +78,6 @@ func TestActsOutOfOrderAreRefused(t *testing.T) {
 		"kept too many":       {Act{Kind: Dismiss, Key: people[1].SPKI(), Kept: make([]Brief, MaxKept+1)}, ErrTooLarge},
 		"no quorum":           {Act{Kind: SetQuorum}, ErrMalformed},
 		"quorum":              {Act{Kind: SetQuorum, Quorum: MaxSigners + 1}, ErrMalformed},
-		"mode":                {Act{Kind: SetMode, Mode: "ajar"}, ErrMalformed},
 		"no content":          {Act{Kind: Withdraw}, ErrMalformed},
 		"no target":           {Act{Kind: Readmit}, ErrMalformed},
 	} {

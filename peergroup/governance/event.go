@@ -20,10 +20,9 @@ const (
 	Decided                                // a motion took effect
 	ModeratorsChanged                      // somebody was appointed or dismissed
 	QuorumChanged
-	ModeChanged
 )
 
-var eventNames = [...]string{"", "excluded", "readmitted", "ended", "withdrawn", "reinstated", "proposed", "decided", "moderators changed", "quorum changed", "mode changed"}
+var eventNames = [...]string{"", "excluded", "readmitted", "ended", "withdrawn", "reinstated", "proposed", "decided", "moderators changed", "quorum changed"}
 
 // String returns the name of the kind.
 func (k EventKind) String() string {
@@ -36,7 +35,7 @@ func (k EventKind) String() string {
 // Event tells a change of a group's state as this member has it.
 type Event struct {
 	Kind EventKind
-	ID   ID   // of the act; zero for changes of moderators, quorum and mode
+	ID   ID   // of the act; zero for changes of moderators and quorum
 	Act  *Act // that act, which must not be changed
 }
 
@@ -100,9 +99,6 @@ func changes(was, is *State, now time.Time) (list []Event) {
 	}
 	if was.Quorum != is.Quorum {
 		list = append(list, Event{Kind: QuorumChanged})
-	}
-	if was.Mode != is.Mode {
-		list = append(list, Event{Kind: ModeChanged})
 	}
 	return list
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/identity"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
+	"github.com/juxta-p2p/juxta/peergroup"
 	"github.com/juxta-p2p/juxta/peergroup/governance"
 	"github.com/juxta-p2p/juxta/peergroup/peergrouptest"
 )
@@ -34,7 +35,13 @@ func found(name string, quorum int, moderators ...*identity.Identity) (*advertis
 func run(adv *advertisements.Group, f func(ctx context.Context, members []*governance.Service) error, who ...*identity.Identity) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	net, err := peergrouptest.Start(peergrouptest.Config{Rendezvous: 1, Edges: len(who)})
+	next := 0
+	net, err := peergrouptest.Start(peergrouptest.Config{Rendezvous: 1, Edges: len(who), Configure: func(c *peergroup.Config) {
+		if !c.Roles.Rendezvous {
+			c.PeerID, c.Identity = id.Peer{}, who[next]
+			next++
+		}
+	}})
 	if err != nil {
 		return err
 	}
@@ -56,20 +63,7 @@ func run(adv *advertisements.Group, f func(ctx context.Context, members []*gover
 		if err := group.Rendezvous().WaitConnected(ctx); err != nil {
 			return err
 		}
-		charter, err := governance.CharterOf(group.Advertisement())
-		if err != nil {
-			return err
-		}
-		cfg := governance.Config{Charter: charter, Resolver: group.Resolver(), Every: 100 * time.Millisecond}
-		if i > 0 {
-			cfg.Identity = who[i-1]
-		}
-		policy, err := governance.New(cfg)
-		if err != nil {
-			return err
-		}
-		defer policy.Close()
-		members = append(members, policy)
+		members = append(members, group.Governance())
 	}
 	return f(ctx, members)
 }

@@ -49,6 +49,12 @@ type ExchangeConfig struct {
 	// It is called often and must not wait.
 	Members func() []id.Peer
 
+	// Rendezvous returns the rendezvous of the group that this peer knows, itself
+	// included, and Heard takes those that another member knows: members find each
+	// other so, without a word to outsiders. Both may be nil and must not wait.
+	Rendezvous func() []id.Peer
+	Heard      func([]id.Peer)
+
 	// First says that this peer founds the group: it makes the first secret at
 	// once. Others wait for a minute, and moderators for ten seconds, whether somebody has one.
 	First bool

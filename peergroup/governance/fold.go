@@ -195,8 +195,6 @@ func (f *folding) apply(i int, m *Motion, by []Hash) bool {
 			return false
 		}
 		s.Quorum = a.Quorum
-	case SetMode:
-		s.Mode = a.Mode
 	}
 	return true
 }

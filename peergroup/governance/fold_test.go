@@ -165,7 +165,6 @@ func TestExclusionsAndWithdrawalsEnd(t *testing.T) {
 	w := motion(t, 4, Act{Kind: Withdraw, Content: song, Reason: "rights"}, people[0])
 	back := motion(t, 5, Act{Kind: Reinstate, Content: song}, people[0])
 	again := motion(t, 6, Act{Kind: Withdraw, Content: song}, people[0])
-	mode := motion(t, 7, Act{Kind: SetMode, Mode: Closed}, people[0])
 	later := motion(t, 8, Act{Kind: "decorate"}, people[0])
 	s := folded(t, c, x, y, readmit, w)
 	if len(s.Exclusions) != 1 || s.Exclusions[0].ID != y.id || len(s.Withdrawals) != 1 {
@@ -174,7 +173,7 @@ func TestExclusionsAndWithdrawalsEnd(t *testing.T) {
 	if s = folded(t, c, w, back); len(s.Withdrawals) != 0 {
 		t.Fatal("reinstated content is withdrawn")
 	}
-	if s = folded(t, c, back, w, again, mode, later); len(s.Withdrawals) != 1 || s.Withdrawals[0].ID != again.id || s.Mode != Closed {
+	if s = folded(t, c, back, w, again, later); len(s.Withdrawals) != 1 || s.Withdrawals[0].ID != again.id {
 		t.Fatalf("%+v", s)
 	}
 	if at := s.Exclusions; len(at) != 0 {
@@ -222,7 +221,7 @@ func history(t *rapid.T) (*Charter, []*Motion) {
 	var list []*Motion
 	someone := rapid.SampledFrom(people[:6])
 	for range rapid.IntRange(1, 14).Draw(t, "motions") {
-		act := Act{Kind: rapid.SampledFrom([]Kind{Exclude, Readmit, Withdraw, Reinstate, Appoint, Dismiss, Dismiss, Appoint, SetQuorum, SetMode}).Draw(t, "kind")}
+		act := Act{Kind: rapid.SampledFrom([]Kind{Exclude, Readmit, Withdraw, Reinstate, Appoint, Dismiss, Dismiss, Appoint, SetQuorum}).Draw(t, "kind")}
 		switch act.Kind {
 		case Exclude:
 			act.Peer = someone.Draw(t, "whom").Peer()
@@ -242,8 +241,6 @@ func history(t *rapid.T) (*Charter, []*Motion) {
 			}
 		case SetQuorum:
 			act.Quorum = rapid.IntRange(1, 4).Draw(t, "quorum")
-		case SetMode:
-			act.Mode = rapid.SampledFrom([]Mode{Open, Closed}).Draw(t, "mode")
 		}
 		by := rapid.SliceOfNDistinct(someone, 1, 4, func(i *identity.Identity) string { return i.String() }).Draw(t, "signers")
 		list = append(list, motion(t, float64(rapid.IntRange(0, 8).Draw(t, "time")), act, by...))

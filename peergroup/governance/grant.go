@@ -3,6 +3,7 @@ package governance
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/juxta-p2p/juxta/core/id"
@@ -29,6 +30,7 @@ func (x *Exchange) fetch(p id.Peer) {
 		return
 	}
 	if a.Number == 0 || a.Number < q.Number || a.Number == q.Number && a.Same == q.Same {
+		x.heard(q, a)
 		return
 	}
 	// This member may have learned of the epoch meanwhile.
@@ -75,7 +77,47 @@ func (x *Exchange) request(ctx context.Context, p id.Peer, to *card) error {
 		return err
 	}
 	x.stats.got.Add(1)
+	x.Meet(p) // for the hints
 	return nil
+}
+
+// hints returns the rendezvous of the group that this member knows, sealed.
+func (x *Exchange) hints(q *keyQuery) []byte {
+	if x.cfg.Rendezvous == nil {
+		return nil
+	}
+	list := x.cfg.Rendezvous()
+	var b []byte
+	for _, p := range list[:min(len(list), maxHints)] {
+		b = append(append(b, p.Unique()...), '\n')
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	sealed, err := x.cfg.Keyring.Seal(b, q.Nonce[:])
+	if err != nil {
+		return nil
+	}
+	return sealed
+}
+
+// heard takes the rendezvous that another member knows.
+func (x *Exchange) heard(q *keyQuery, a *keyAnswer) {
+	if x.cfg.Heard == nil || len(a.Hints) == 0 {
+		return
+	}
+	b, err := x.cfg.Keyring.Open(a.Hints, q.Nonce[:])
+	if err != nil {
+		x.stats.epochs.Add(1)
+		return
+	}
+	var list []id.Peer
+	for line := range strings.Lines(string(b)) {
+		if p, err := id.ParsePeer("urn:jxta:" + strings.TrimSpace(line)); err == nil && len(list) < maxHints {
+			list = append(list, p)
+		}
+	}
+	x.cfg.Heard(list)
 }
 
 // mayMake reports whether an epoch is to be used, by who made it.
@@ -126,6 +168,9 @@ func (x *Exchange) answer(from id.Peer, q *keyQuery) (*keyAnswer, error) {
 	e, have := x.cfg.Keyring.Epoch()
 	if have {
 		a.Number, a.Same = e.number, e.sameness(q.Nonce[:])
+	}
+	if have && q.Number == a.Number && q.Same == a.Same {
+		a.Hints = x.hints(q)
 	}
 	if q.Number > a.Number || q.Number == a.Number && q.Number != 0 && q.Same != a.Same {
 		x.Meet(from) // it has another one, maybe a better

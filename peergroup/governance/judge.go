@@ -200,5 +200,9 @@ func (s *Service) Judge(who Subject) error {
 	return &ExcludedError{ID: e.ID, Reason: e.Act.Reason, Until: e.Until}
 }
 
+// JudgesAddresses reports whether there is an exclusion of addresses, so that who
+// asks [Service.Judge] should find out about them.
+func (s *Service) JudgesAddresses() bool { return len(s.now.Load().verdicts.ranges) > 0 }
+
 // Withdrawn reports whether the content of this hash is withdrawn.
 func (s *Service) Withdrawn(content Hash) bool { return s.now.Load().verdicts.withdrawn[content] }

@@ -156,6 +156,11 @@ const (
 	// the others hear of it from these.
 	maxTell = 32
 
+	// maxHints bounds the rendezvous that one member names to another, and
+	// maxHintOctets what they take sealed.
+	maxHints      = 16
+	maxHintOctets = 8 << 10
+
 	// maxFetching bounds the questions for secrets under way, and fetchTimeout
 	// the time of one.
 	maxFetching  = 8

@@ -38,12 +38,14 @@ func (q *keyQuery) Map(m *xmldoc.Mapper) {
 	mapSealed(m, &q.Sealed)
 }
 
-// keyAnswer tells which epoch a member has; Sealed holds it.
+// keyAnswer tells which epoch a member has; Sealed holds it. Hints are for one who
+// has the same.
 type keyAnswer struct {
 	Number uint64
 	Same   [16]byte
 	Card   card
 	Sealed []byte // an epoch
+	Hints  []byte // IDs of rendezvous of the group, one a line, sealed with the epoch's secret
 }
 
 // Map implements [xmldoc.Document].
@@ -53,6 +55,12 @@ func (a *keyAnswer) Map(m *xmldoc.Mapper) {
 	fixed(m, "Same", a.Same[:])
 	m.Element("Card", a.Card.describe)
 	mapSealed(m, &a.Sealed)
+	hints := octets(a.Hints)
+	m.OptionalValue("Hints", &hints)
+	if len(hints) > maxHintOctets {
+		m.Fail(fmt.Errorf("hints: %w", ErrTooLarge))
+	}
+	a.Hints = hints
 }
 
 // keyRequest is why one should be given the secret.

@@ -62,7 +62,9 @@ type member struct {
 // enrol has a node join the group, as the moderator if who is not nil.
 func enrol(t testing.TB, n *peergrouptest.Node, adv *advertisements.Group, who *identity.Identity, lose func() bool) *member {
 	t.Helper()
-	g, err := n.Net().Join(t.Context(), adv)
+	plain := adv.Clone() // the group would start the policy itself
+	plain.Services = nil
+	g, err := n.Net().Join(t.Context(), plain)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,6 +66,11 @@ type Config struct {
 	Latency, Jitter time.Duration
 	LinkLoss        float64
 
+	// Place returns the host at which the peer of a name is, such as an IP address:
+	// several may follow each other at one. Nil means that the host is called like
+	// the peer. What a Sim measures by the names of hosts is then not to be had.
+	Place func(name string) string
+
 	// Configure may change what a peer is started with, such as Modules or
 	// Logger; Roles tell which kind it is. Nil changes nothing.
 	Configure func(*peergroup.Config)
@@ -163,6 +168,9 @@ func (n *Network) add(roles peergroup.Roles) (*Node, error) {
 		n.edges = append(n.edges, d)
 		d.number, d.name = len(n.edges), fmt.Sprintf("e%05d", len(n.edges))
 	}
+	if d.place = d.name; n.cfg.Place != nil {
+		d.place = n.cfg.Place(d.name)
+	}
 	seeds := n.seeds(count)
 	n.mu.Unlock()
 	if err := d.start(roles, seeds); err != nil {
@@ -187,7 +195,7 @@ var errClosed = errors.New("peergrouptest: the network is closed")
 func (n *Network) seeds(count int) []string {
 	var seeds []string
 	for _, i := range n.rng.Perm(len(n.live))[:min(count, len(n.live))] {
-		seeds = append(seeds, memory.Protocol+"://"+n.live[i].name)
+		seeds = append(seeds, memory.Protocol+"://"+n.live[i].place)
 	}
 	return seeds
 }
@@ -251,7 +259,7 @@ func (n *Network) WaitConnected(ctx context.Context) error {
 func (n *Network) Partition(nodes ...*Node) {
 	var names []string
 	for _, d := range nodes {
-		names = append(names, d.name)
+		names = append(names, d.place)
 	}
 	n.mem.Partition(names...)
 }
@@ -269,7 +277,7 @@ func (n *Network) Close() error {
 	errs := make([]error, len(nodes))
 	// First all links, so that nobody answers the death of another one.
 	for _, d := range nodes {
-		n.mem.Crash(d.name)
+		n.mem.Crash(d.place)
 	}
 	var closing sync.WaitGroup
 	for i, d := range nodes {

@@ -15,6 +15,7 @@ import (
 type Node struct {
 	net    *Network
 	name   string
+	place  string
 	number int
 	peer   *peergroup.Peer
 	up     atomic.Bool
@@ -27,7 +28,7 @@ func (d *Node) start(roles peergroup.Roles, seeds []string) error {
 	cfg := peergroup.Config{
 		Name: d.name, PeerID: id.PeerFromSeed(id.NetGroup, digest(seed, d.name)), Roles: roles, Seeds: seeds,
 		NoLAN: true, NoMulticast: true, Rand: chance(seed, d.name),
-		Transports: []endpoint.Transport{d.net.mem.Transport(memory.TransportConfig{Name: d.name})},
+		Transports: []endpoint.Transport{d.net.mem.Transport(memory.TransportConfig{Name: d.place})},
 	}
 	if f := d.net.cfg.Configure; f != nil {
 		f(&cfg)
@@ -41,8 +42,12 @@ func (d *Node) start(roles peergroup.Roles, seeds []string) error {
 	return nil
 }
 
-// Name returns the name of the peer, which is also its host on the network.
+// Name returns the name of the peer.
 func (d *Node) Name() string { return d.name }
+
+// Host returns the name of its host on the network: that of the peer, unless
+// [Config.Place] says something else.
+func (d *Node) Host() string { return d.place }
 
 // Peer returns the peer.
 func (d *Node) Peer() *peergroup.Peer { return d.peer }
@@ -69,7 +74,7 @@ func (d *Node) end(crash bool) error {
 		d.up.Store(false)
 		d.net.gone(d)
 		if crash {
-			d.net.mem.Crash(d.name)
+			d.net.mem.Crash(d.place)
 		}
 		d.err = d.peer.Close()
 	})

@@ -2,6 +2,7 @@ package rendezvous
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -248,6 +249,40 @@ func (s *Service) drop(p id.Peer) {
 	if theirs {
 		s.tell(ClientLeft, p)
 	}
+}
+
+// Relations returns the peers this one has to do with in the group: the rendezvous
+// it leases from and those it was told of, its clients, and the view.
+func (s *Service) Relations() []id.Peer {
+	var list []id.Peer
+	s.mu.Lock()
+	if s.lease != nil {
+		list = append(list, s.lease.adv.ID)
+	}
+	for _, adv := range s.others {
+		list = append(list, adv.Peer)
+	}
+	for p := range s.clients {
+		list = append(list, p)
+	}
+	s.mu.Unlock()
+	if v := s.view.Load(); v != nil {
+		list = append(list, v.Peers()...)
+	}
+	return list
+}
+
+// Expel ends every relation with a peer without telling it: the lease at it, its
+// lease here, its place in the view. Config.Accept keeps it from coming back as a
+// rendezvous.
+func (s *Service) Expel(p id.Peer) {
+	if v := s.view.Load(); v != nil {
+		v.Expel(p)
+	}
+	s.mu.Lock()
+	s.others = slices.DeleteFunc(s.others, func(adv *advertisements.Rendezvous) bool { return adv.Peer == p })
+	s.mu.Unlock()
+	s.drop(p)
 }
 
 // linkChanged reacts to the end of the last link to a peer. The rendezvous is

@@ -75,6 +75,13 @@ func (s *Service) receiveQuery(_ context.Context, in endpoint.Incoming) {
 		} else {
 			s.cfg.Hear(q.Route)
 		}
+		if s.cfg.Admit != nil {
+			if err := s.cfg.Admit(q.Source, q.Route); err != nil {
+				s.stats.denied.Add(1)
+				s.log.Debug("a question is not answered", "of", q.Source.Short(), "error", err)
+				return
+			}
+		}
 		s.remember(q)
 		s.mu.Lock()
 		h, ok := s.handlers[q.Handler]

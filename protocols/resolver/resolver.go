@@ -63,6 +63,11 @@ type Config struct {
 	// written anything into it; nil means Learn.
 	Hear func(*advertisements.Route)
 
+	// Admit, if not nil, says whether questions of a peer are answered: of the one who
+	// asked, whoever passed the question on. route is the way to it that came with
+	// the question, nil if none did. It must not wait.
+	Admit func(source id.Peer, route *advertisements.Route) error
+
 	// Credential goes along with what this peer sends, unless it is zero; nil
 	// sends none.
 	Credential func() xmldoc.Node
@@ -123,7 +128,7 @@ type askKey struct {
 }
 
 type counters struct {
-	queries, responses, indexes, malformed, overHops, noHandler, unasked, busy, unread, repeated, forgotten, fanOut atomic.Uint64
+	queries, responses, indexes, malformed, overHops, noHandler, unasked, busy, unread, repeated, forgotten, fanOut, denied atomic.Uint64
 }
 
 // Stats counts what a service did since it was made.
@@ -138,6 +143,7 @@ type Stats struct {
 	Repeated                    uint64 // of Queries: those that had come before, by another way
 	Forgotten                   uint64 // queries that were not remembered as long as they should, for want of room
 	DroppedFanOut               uint64 // times that a query was not forwarded since it had been to too many peers
+	Denied                      uint64 // questions of those whom Config.Admit refuses
 }
 
 // Stats returns the counters.
@@ -145,7 +151,7 @@ func (s *Service) Stats() Stats {
 	c := &s.stats
 	return Stats{
 		c.queries.Load(), c.responses.Load(), c.indexes.Load(), c.malformed.Load(), c.overHops.Load(),
-		c.noHandler.Load(), c.unasked.Load(), c.busy.Load(), c.unread.Load(), c.repeated.Load(), c.forgotten.Load(), c.fanOut.Load(),
+		c.noHandler.Load(), c.unasked.Load(), c.busy.Load(), c.unread.Load(), c.repeated.Load(), c.forgotten.Load(), c.fanOut.Load(), c.denied.Load(),
 	}
 }
 

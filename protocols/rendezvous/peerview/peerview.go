@@ -333,6 +333,19 @@ func (v *View) Suspect(p id.Peer) {
 	v.mu.Unlock()
 }
 
+// Expel takes a peer out of the view at once, and forgets it, as when it is not
+// accepted any more; see [Config.Accept]. It is not told.
+func (v *View) Expel(p id.Peer) {
+	now := time.Now()
+	v.mu.Lock()
+	if m := v.members[p]; m != nil {
+		v.remove(m, "it is expelled", false, now)
+	}
+	v.dropTarget(p)
+	v.mu.Unlock()
+	v.tell()
+}
+
 // Kick makes the view look around now: there are new seeds or own addresses, or
 // the network was away.
 func (v *View) Kick() {
