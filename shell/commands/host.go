@@ -53,7 +53,7 @@ func (h *Host) Commands() []*interp.Command {
 	for _, f := range []func(*Host) *interp.Command{
 		whoamiCommand, peersCommand, groupsCommand, searchCommand, publishCommand, flushCommand,
 		rdvstatusCommand, rdvcontrolCommand, metricsCommand, peerinfoCommand, routeCommand, whyCommand, transportsCommand, relaystatusCommand, yardCommand,
-		newpgrpCommand, joinCommand, leaveCommand, chpgrpCommand,
+		newpgrpCommand, joinCommand, leaveCommand, chpgrpCommand, banCommand, inviteCommand, acceptCommand,
 		talkCommand, newpipeCommand, mkpipeCommand, mkmsgCommand, putCommand, getCommand, sendCommand, recvCommand,
 		envCommand, setCommand, unsetCommand, catCommand, echoCommand, grepCommand, wcCommand, moreCommand,
 		importfileCommand, exportfileCommand, sleepCommand, historyCommand, clearCommand,

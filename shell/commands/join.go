@@ -123,6 +123,11 @@ func (h *Host) join(ctx context.Context, c *interp.Call, adv *advertisements.Gro
 	case err != nil:
 		return interp.Because(err, "cannot join %q", adv.Name)
 	}
+	return h.entered(ctx, c, g, wait)
+}
+
+// entered makes a group that was joined the current one and tells about it.
+func (h *Host) entered(ctx context.Context, c *interp.Call, g *peergroup.Group, wait time.Duration) error {
 	if _, err := c.Store(g); err != nil {
 		return err
 	}

@@ -17,11 +17,14 @@ func newpgrpCommand(h *Host) *interp.Command {
 			{Letter: "m", Name: "description", Value: "TEXT", Help: "what it is for"},
 			{Letter: "p", Name: "parent", Help: "put the ID of the current group into that of the new one"},
 			{Letter: "j", Name: "join", Help: "join it at once"},
+			{Name: "moderated", Help: "this peer moderates it, and may shut others out; see ban"},
+			{Name: "closed", Help: "it is moderated, only those who are invited can join it, and nobody else sees anything of it"},
 		},
 		Details: "Others find the group when it is joined. Whoever made it is its rendezvous while being\na member.\n" +
 			"JSON: variable, name, group_id.",
 		Examples: []interp.Example{{Line: "newpgrp -j crew", Text: "makes a group and joins it"},
-			{Line: "crew = newpgrp -n crew; join crew", Text: "the same in two steps"}},
+			{Line: "crew = newpgrp -n crew; join crew", Text: "the same in two steps"},
+			{Line: "newpgrp --closed -j club", Text: "makes a group for the invited"}},
 		Run: func(ctx context.Context, c *interp.Call) error {
 			name := c.Value("n", c.Text(0))
 			if name == "" {
@@ -30,6 +33,13 @@ func newpgrpCommand(h *Host) *interp.Command {
 			parent := id.Group{}
 			if c.Flag("p") {
 				parent = h.group().ID()
+			}
+			charter, err := charterOf(c)
+			if err != nil {
+				return err
+			}
+			if charter != nil {
+				return h.ownGroup(ctx, c, id.NewGroup(parent), name, c.Value("m", ""), charter)
 			}
 			adv := &advertisements.Group{ID: id.NewGroup(parent), Spec: id.SpecGenericGroup, Name: name, Desc: c.Value("m", "")}
 			h.mu.Lock()

@@ -23,6 +23,7 @@ import (
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/identity"
 	"github.com/juxta-p2p/juxta/core/transport/memory"
 	"github.com/juxta-p2p/juxta/peergroup"
 	"github.com/juxta-p2p/juxta/shell/commands"
@@ -55,10 +56,15 @@ func TestTranscripts(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			file, err := filepath.Abs(file)
+			if err != nil {
+				t.Fatal(err)
+			}
 			want, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}
+			t.Chdir(t.TempDir()) // where files go
 			var got string
 			synctest.Test(t, func(t *testing.T) { got = play(t, string(want)) })
 			if *update {
@@ -201,6 +207,7 @@ func (p *player) start(specs []string) {
 	first := ""
 	for i, spec := range specs {
 		name, role, _ := strings.Cut(spec, "/")
+		role, own := strings.CutSuffix(role, "+key")
 		roles, err := peergroup.ParseRoles(role)
 		if err != nil {
 			t.Fatal(err)
@@ -209,6 +216,13 @@ func (p *player) start(specs []string) {
 			Name: name, Roles: roles, NoLAN: true, PeerID: peerID(name),
 			Transports: []endpoint.Transport{network.Transport(memory.TransportConfig{Name: name})},
 			Rand:       rand.New(rand.NewPCG(uint64(i), 1)),
+		}
+		if own { // an ID made of a key
+			key, err := identity.New(identity.Ed25519)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg.PeerID, cfg.Identity = id.Peer{}, key
 		}
 		if i == 0 {
 			first = name
@@ -252,6 +266,8 @@ var (
 	shortID = regexp.MustCompile(`\b[0-9A-F]{8}\b`)
 	spans   = regexp.MustCompile(`\b(\d+d)?(\d+h)?(\d+m)?(\d+(\.\d+)?(ms|µs|s)|\b\d+m)\b`)
 	seconds = regexp.MustCompile(`"(uptime|trip|expires|left|renewal|age)":[0-9.]+`)
+	acts    = regexp.MustCompile(`\b[0-9a-f]{8}\b|\b[0-9a-f]{64}\b`)
+	keys    = regexp.MustCompile(`MCowBQYDK2VwAyEA[A-Za-z0-9+/]{43}=`)
 	clocks  = regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\dZ?`)
 )
 
@@ -278,6 +294,8 @@ func (p *player) tidy(text string) string {
 	})
 	text = spans.ReplaceAllString(text, "<time>")
 	text = seconds.ReplaceAllString(text, `"$1":<time>`)
+	text = keys.ReplaceAllString(text, "<key>")
+	text = acts.ReplaceAllString(text, "<act>")
 	text = clocks.ReplaceAllString(text, "<clock>")
 	return shortID.ReplaceAllStringFunc(text, func(s string) string {
 		if name, ok := p.ids[s]; ok {
