@@ -83,6 +83,11 @@ type Rules struct {
 	// Revoked reports whether a certificate was revoked; it may be nil.
 	Revoked func(*x509.Certificate) bool
 
+	// SharedKey says that all members have the key of the certificate, as in the
+	// groups of JXSE that one password opens. It then proves no peer's ID, which may
+	// be made of another.
+	SharedKey bool
+
 	Now time.Time // zero means the present
 }
 
@@ -96,16 +101,28 @@ func Sign(i *identity.Identity, g id.Group, chain ...*x509.Certificate) (*Creden
 	if string(chain[0].RawSubjectPublicKeyInfo) != string(i.SPKI()) {
 		return nil, fmt.Errorf("credential: %w: the first certificate is not the identity's", ErrOtherKey)
 	}
-	return sign(i, i.Peer(), g, chain...)
+	key, ok := i.Certificate().PrivateKey.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("credential: a key of type %T cannot sign", i.Certificate().PrivateKey)
+	}
+	return sign(key, i.Peer(), g, chain...)
 }
 
-func sign(i *identity.Identity, p id.Peer, g id.Group, chain ...*x509.Certificate) (*Credential, error) {
-	own := i.Certificate()
-	c := &Credential{Kind: Certificate, Group: g, Peer: p, Chain: chain, algorithm: algorithmRSA}
-	key, ok := own.PrivateKey.(crypto.Signer)
-	if !ok {
-		return nil, fmt.Errorf("credential: a key of type %T cannot sign", own.PrivateKey)
+// SignShared makes the certificate credential of a peer with a key that all members
+// of the group share; see [Rules.SharedKey]. The first certificate must be of the key,
+// which is RSA or Ed25519.
+func SignShared(key crypto.Signer, p id.Peer, g id.Group, chain ...*x509.Certificate) (*Credential, error) {
+	if len(chain) == 0 {
+		return nil, fmt.Errorf("credential: %w: no certificate", ErrOtherKey)
 	}
+	if pub, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !pub.Equal(chain[0].PublicKey) {
+		return nil, fmt.Errorf("credential: %w: the first certificate is not that of the key", ErrOtherKey)
+	}
+	return sign(key, p, g, chain...)
+}
+
+func sign(key crypto.Signer, p id.Peer, g id.Group, chain ...*x509.Certificate) (*Credential, error) {
+	c := &Credential{Kind: Certificate, Group: g, Peer: p, Chain: chain, algorithm: algorithmRSA}
 	msg := c.signed()
 	var err error
 	if _, ed := key.Public().(ed25519.PublicKey); ed {
@@ -174,7 +191,7 @@ func (c *Credential) verify(r Rules) (Standing, error) {
 	if len(r.Roots) > 0 && !c.trusted(r.Roots) {
 		return 0, ErrIssuer
 	}
-	if !c.Peer.Provable() {
+	if r.SharedKey || !c.Peer.Provable() {
 		return Signed, nil
 	}
 	switch err := identity.VerifyPeer(c.Peer, c.Chain[0]); {

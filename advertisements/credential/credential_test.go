@@ -2,6 +2,7 @@ package credential_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"os"
@@ -189,6 +190,36 @@ func TestSelfSignedByAnother(t *testing.T) {
 	}
 	if _, err := c.Verify(credential.Rules{Group: id.NetGroup, Peer: ann.Peer()}); !errors.Is(err, credential.ErrOtherKey) {
 		t.Errorf("%v, want %v", err, credential.ErrOtherKey)
+	}
+}
+
+// TestSharedKey: a key that all members have proves no peer, and says so.
+func TestSharedKey(t *testing.T) {
+	group, err := identity.New(identity.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ann, err := identity.New(identity.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, root := group.Certificate().PrivateKey.(crypto.Signer), group.Certificate().Leaf
+	c, err := credential.SignShared(key, ann.Peer(), id.NetGroup, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := credential.Rules{Group: id.NetGroup, Peer: ann.Peer(), Roots: c.Chain}
+	if _, err := c.Verify(rules); !errors.Is(err, credential.ErrOtherKey) {
+		t.Errorf("as the key of a peer: %v", err)
+	}
+	rules.SharedKey = true
+	if s, err := c.Verify(rules); err != nil || s != credential.Signed {
+		t.Errorf("%s, %v", s, err)
+	}
+	for _, chain := range [][]*x509.Certificate{nil, {ann.Certificate().Leaf}} {
+		if _, err := credential.SignShared(key, ann.Peer(), id.NetGroup, chain...); !errors.Is(err, credential.ErrOtherKey) {
+			t.Errorf("with the certificate of another key: %v", err)
+		}
 	}
 }
 

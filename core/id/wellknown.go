@@ -26,12 +26,16 @@ var (
 	SpecNetGroup     = ModuleSpec{ID{wellKnown + "000000010206"}}
 	SpecGenericGroup = ModuleSpec{ID{wellKnown + "000000010306"}}
 
-	SpecResolver       = ModuleSpec{ID{wellKnown + "000000020106"}}
-	SpecDiscovery      = ModuleSpec{ID{wellKnown + "000000030106"}}
-	SpecPipe           = ModuleSpec{ID{wellKnown + "000000040106"}}
-	SpecMembershipNone = ModuleSpec{ID{wellKnown + "000000050106"}}
-	SpecRendezvous     = ModuleSpec{ID{wellKnown + "000000060106"}}
-	SpecPeerInfo       = ModuleSpec{ID{wellKnown + "000000070106"}}
-	SpecEndpoint       = ModuleSpec{ID{wellKnown + "000000080106"}}
-	SpecAccessAlways   = ModuleSpec{ID{wellKnown + "000000100106"}}
+	SpecResolver         = ModuleSpec{ID{wellKnown + "000000020106"}}
+	SpecDiscovery        = ModuleSpec{ID{wellKnown + "000000030106"}}
+	SpecPipe             = ModuleSpec{ID{wellKnown + "000000040106"}}
+	SpecMembershipNone   = ModuleSpec{ID{wellKnown + "000000050106"}}
+	SpecMembershipPasswd = ModuleSpec{ID{wellKnown + "000000050206"}}
+	SpecMembershipPSE    = ModuleSpec{ID{wellKnown + "000000050306"}}
+	SpecRendezvous       = ModuleSpec{ID{wellKnown + "000000060106"}}
+	SpecPeerInfo         = ModuleSpec{ID{wellKnown + "000000070106"}}
+	SpecEndpoint         = ModuleSpec{ID{wellKnown + "000000080106"}}
+	SpecAccessAlways     = ModuleSpec{ID{wellKnown + "000000100106"}}
+	SpecAccessList       = ModuleSpec{ID{wellKnown + "000000100206"}}
+	SpecAccessPSE        = ModuleSpec{ID{wellKnown + "000000100306"}}
 )
