@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -30,55 +32,18 @@ type options struct {
 	keepGoing  bool
 	version    bool
 	help       bool
+	noControl  bool
+	attach     string // a peer that runs, or its socket
+	session    string // at that peer
+	word       string // one of programWords, or empty
+	argument   string // of the word
+	offline    bool   // the commands need no peer
 }
 
-const usage = `usage: juxta [OPTIONS] [SCRIPT]
-       juxta [OPTIONS] yard sim|up [...]
-       juxta bench [...]        measures speed; juxta bench --help tells more
-
-Starts a peer and its shell. On a terminal it asks for commands; with -c, a
-script, or input that is not a terminal it runs those and ends.
-
-  --name NAME         how others see this peer (default: the user's name)
-  --home DIR          where key and cache are kept (default: $JUXTA_HOME, or
-                      juxta in the user's configuration folder)
-  --listen URL        listen there, for example tcp://:9701, quic://:9701 or
-                      http://:9700; may be repeated (default: tcp and quic, the
-                      first free ports from 9701 on)
-  --quic on|off       use QUIC (default: on)
-  --client-only       do not listen at all
-  --public URL        tell others this address instead; may be repeated
-  --seed URL          a rendezvous to begin with, for example tcp://host:9701;
-                      may be repeated
-  --seed-list URI     a document that lists more of them, http, https or file;
-                      may be repeated
-  --relay URL         a relay to be reached through while others cannot dial this
-                      peer; may be repeated (seeds that are relays are asked too)
-  --role LIST         edge (default), rendezvous, relay, adhoc; with commas
-  --auto-role TIME    become a rendezvous after that long without one, for example
-                      5m, and an edge again when not needed (default: never)
-  --net GROUPID       the network to be in (default: the public one)
-  --lan on|off        look for peers near by (default: on)
-  --multicast on|off  JXTA multicast (default: on)
-  --map-port on|off   ask the router of this network to let others in, when this
-                      peer finds itself behind address translation (default: on)
-  --secure            refuse every link that is not encrypted and proven
-  --claimed           take peers that go by an ID made of a key without showing it,
-                      as original JXTA 2.7 peers do
-  --json              results, notices and errors as JSON, one object a line
-  --log LEVEL         log to standard error: debug, info, warn or error
-  -c COMMANDS         run these, for example -c 'peers -r; groups -r'
-  -k                  go on after a command that fails
-  --version           tell the version
-  --help              this text
-
-Exit status: 0 done, 1 failed, 2 usage, 3 nothing found or answered, 4 not
-authorised, 5 the peer could not start, 124 timed out, 130 interrupted.
-`
-
-// parseFlags reads the command line. The error is one line.
-func parseFlags(args []string) (options, error) {
-	var o options
+// parseFlags reads the command line behind the peer's configuration base. known
+// tells which words are commands; nil: none. The error is one line.
+func parseFlags(base peergroup.Config, args []string, known func(word string) bool) (options, error) {
+	o := options{peer: base}
 	f := flag.NewFlagSet("juxta", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.Usage = func() {}
@@ -105,6 +70,9 @@ func parseFlags(args []string) (options, error) {
 	})
 	f.Func("lan", "", func(s string) (err error) { o.peer.NoLAN, err = off(s); return err })
 	f.Func("multicast", "", func(s string) (err error) { o.peer.NoMulticast, err = off(s); return err })
+	f.Func("control", "", func(s string) (err error) { o.noControl, err = off(s); return err })
+	f.Func("attach", "", func(s string) error { o.attach = s; return notEmpty(s) })
+	f.Func("session", "", func(s string) error { o.session = s; return notEmpty(s) })
 	f.BoolVar(&o.json, "json", false, "")
 	f.Func("log", "", func(s string) error {
 		var l slog.Level
@@ -119,14 +87,31 @@ func parseFlags(args []string) (options, error) {
 	f.BoolVar(&o.version, "version", false, "")
 	f.BoolVar(&o.help, "help", false, "")
 	f.BoolVar(&o.help, "h", false, "")
-	if err := f.Parse(args); err != nil {
-		return o, fmt.Errorf("%s", strings.ReplaceAll(strings.TrimPrefix(err.Error(), "flag "), "flag: ", ""))
+	if err := parse(f, args); err != nil {
+		return o, err
 	}
-	switch rest := f.Args(); {
+	rest := f.Args()
+	if len(rest) > 0 && isWord(rest[0]) {
+		err := o.takeWord(f, rest)
+		return o, err
+	}
+	if o.attach != "" {
+		if err := attachable(f); err != nil {
+			return o, err
+		}
+	} else if o.session != "" {
+		return o, errors.New("--session is for --attach")
+	}
+	switch {
+	case o.attach != "" && len(rest) > 0 && !o.hasCommand && (!isFile(rest[0]) || known != nil && known(rest[0])):
+		o.commands, o.hasCommand = script(rest), true // that peer may know commands that this program does not
 	case len(rest) > 0 && rest[0] == "yard" && !o.hasCommand:
 		o.commands, o.hasCommand = script(rest), true
 		o.peer = alone(o.peer)
 		o.hasHome, o.noQUIC = true, true
+	case len(rest) > 0 && !o.hasCommand && known != nil && known(rest[0]):
+		o.commands, o.hasCommand = script(rest), true
+		o.offline = slices.Contains([]string{"help", "man", "version"}, rest[0]) || slices.Contains(rest, "--help")
 	case len(rest) > 1:
 		return o, fmt.Errorf("one script at most, not %q", rest[1])
 	case len(rest) == 1 && o.hasCommand:
@@ -135,6 +120,64 @@ func parseFlags(args []string) (options, error) {
 		o.script = rest[0]
 	}
 	return o, nil
+}
+
+// parse reads options up to the first word that is none.
+func parse(f *flag.FlagSet, args []string) error {
+	if err := f.Parse(args); err != nil {
+		return fmt.Errorf("%s", strings.ReplaceAll(strings.TrimPrefix(err.Error(), "flag "), "flag: ", ""))
+	}
+	return nil
+}
+
+// takeWord reads what stands behind a word of the program: one argument, and
+// options before and behind it.
+func (o *options) takeWord(f *flag.FlagSet, rest []string) error {
+	o.word = rest[0]
+	rest = rest[1:]
+	for len(rest) > 0 {
+		if !strings.HasPrefix(rest[0], "-") {
+			if o.argument != "" {
+				return fmt.Errorf("%s does not know what to do with %q", o.word, rest[0])
+			}
+			o.argument, rest = rest[0], rest[1:]
+			continue
+		}
+		if err := parse(f, rest); err != nil {
+			return err
+		}
+		rest = f.Args()
+	}
+	switch {
+	case o.attach != "" || o.session != "":
+		return fmt.Errorf("%s and --attach exclude each other", o.word)
+	case o.word == "up" && o.argument != "":
+		if o.peer.Name != "" && o.peer.Name != o.argument {
+			return fmt.Errorf("the peer is called either %s or %s", o.argument, o.peer.Name)
+		}
+		o.peer.Name = o.argument
+	case o.word == "completion" && !o.help && !slices.Contains(completionShells(), o.argument):
+		return fmt.Errorf("completion wants one of %s", strings.Join(completionShells(), ", "))
+	case o.word == "running" && o.argument != "":
+		return fmt.Errorf("running does not know what to do with %q", o.argument)
+	}
+	return nil
+}
+
+// attachable says which options are of no use when no peer is started.
+func attachable(f *flag.FlagSet) (err error) {
+	f.Visit(func(x *flag.Flag) {
+		if !slices.Contains([]string{"attach", "session", "json", "c", "k", "help", "h", "version"}, x.Name) && err == nil {
+			err = fmt.Errorf("--%s is for a peer that is started, --attach for one that runs", x.Name)
+		}
+	})
+	return err
+}
+
+// isFile reports whether there is a file of that name.
+func isFile(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // listen takes a place to listen on.
@@ -209,7 +252,7 @@ func short(err error) error {
 		return nil
 	}
 	text := err.Error()
-	for _, p := range []string{"peergroup: ", "id: ", "home: ", "tcp: ", "endpoint: ", "identity: ", "store: "} {
+	for _, p := range []string{"peergroup: ", "id: ", "home: ", "tcp: ", "endpoint: ", "identity: ", "store: ", "control: "} {
 		text = strings.TrimPrefix(text, p)
 	}
 	return errors.New(text)

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"github.com/juxta-p2p/juxta/peergroup"
 	"github.com/juxta-p2p/juxta/shell/bench"
 	"github.com/juxta-p2p/juxta/shell/commands"
+	"github.com/juxta-p2p/juxta/shell/control"
 	"github.com/juxta-p2p/juxta/shell/interp"
 	"github.com/juxta-p2p/juxta/shell/terminal"
 )
@@ -31,39 +33,79 @@ const leaveWithin = 3 * time.Second
 
 // Main runs the program juxta and returns its exit status. args are those behind
 // the name of the program. It handles SIGINT, SIGTERM and SIGHUP itself; ctx ends
-// it too.
+// it too. Programs that add commands call [Run].
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if len(args) > 0 && args[0] == "bench" {
-		return bench.Main(args[1:], stdout, stderr)
+	if args == nil {
+		args = []string{}
 	}
-	o, err := parseFlags(args)
+	return Run(ctx, Options{Args: args, Stdin: stdin, Stdout: stdout, Stderr: stderr})
+}
+
+// start does what the command line says.
+func start(ctx context.Context, own Options) int {
+	if len(own.Args) > 0 && own.Args[0] == "bench" {
+		return bench.Main(own.Args[1:], own.Stdout, own.Stderr)
+	}
+	p := program{own: own, stdin: own.Stdin, stdout: own.Stdout, stderr: own.Stderr}
+	p.externs = externs{prefix: own.Program + "-", socket: p.socket}
+	known := own.commandsFor(commands.New(nil))
+	o, err := parseFlags(own.Peer, own.Args, func(word string) bool {
+		return interp.New(interp.Config{Commands: known}).Command(word) != nil || !isFile(word) && p.externs.find(word) != nil
+	})
+	p.options = o
 	switch {
 	case err != nil:
-		fmt.Fprintf(stderr, "juxta: %v; juxta --help tells the options\n", err)
-		return interp.StatusUsage
+		return p.fail(interp.StatusUsage, interp.CodeUsage, fmt.Sprintf("%v; %s --help tells the options", err, own.Program))
 	case o.help:
-		fmt.Fprint(stdout, usage)
+		fmt.Fprint(own.Stdout, usage(own.Program, known))
 		return interp.StatusOK
 	case o.version:
-		v, _ := commands.Version()
-		fmt.Fprintf(stdout, "juxta %s\n", v)
-		return interp.StatusOK
+		o.commands, o.hasCommand, o.offline = "version", true, true
+		p.options = o
 	}
-	p := program{options: o, stdin: stdin, stdout: stdout, stderr: stderr}
+	switch {
+	case o.offline:
+		return p.withoutPeer(ctx, known)
+	case o.word == "completion":
+		fmt.Fprint(own.Stdout, completion(own.Program, o.argument, known))
+		return interp.StatusOK
+	case o.word == "running":
+		return p.listRunning(ctx)
+	case o.word == "down":
+		return p.down(ctx)
+	case o.attach != "":
+		return p.attached(ctx)
+	}
 	return p.run(ctx)
+}
+
+// withoutPeer runs commands that need no peer.
+func (p *program) withoutPeer(ctx context.Context, known []*interp.Command) int {
+	s := interp.New(interp.Config{
+		Commands: known, Out: p.stdout, Err: p.stderr, JSON: p.json, Extern: p.externs.find, Externs: p.externs.all, StopOnError: true,
+	})
+	s.Run(ctx, p.commands)
+	return s.ExitStatus()
 }
 
 // program is one run of Main.
 type program struct {
 	options
+	own            Options
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	externs        externs
 
 	term        terminal.Terminal // where lines come from
 	interactive bool
 	history     *interp.History
 	session     *interp.Session
+	host        *commands.Host
+	interrupt   func()       // ends the command that runs
 	signal      atomic.Int32 // the signal that ends the program
+
+	serving sync.Mutex // guards server
+	server  *control.Server
 }
 
 func (p *program) run(ctx context.Context) int {
@@ -76,21 +118,32 @@ func (p *program) run(ctx context.Context) int {
 	}
 	defer closeInput()
 	p.session = interp.New(interp.Config{})
+	p.interrupt = func() { p.session.Interrupt() }
+	p.history = &p.session.History
 	p.openTerminal(input)
 	defer func() { _ = p.term.Close() }() // also when a command panics
 	stop := p.handleSignals(cancel)
 	defer stop()
+	if p.word == "up" && p.log == nil {
+		level := slog.LevelInfo
+		p.log = &level
+	}
 	p.peer.Logger = p.logger()
 
 	peer, note, err := startPeer(context.WithoutCancel(ctx), &p.options)
 	if err != nil {
 		return p.fail(interp.StatusStart, interp.CodeStart, whyNot(err))
 	}
+	p.host = commands.New(peer)
+	refused := interp.StatusOK
 	if ctx.Err() == nil {
-		p.work(ctx, peer, note)
+		refused = p.work(ctx, cancel, note)
 	}
 	status := p.leave(peer)
-	if s := p.signal.Load(); s != 0 {
+	if refused != interp.StatusOK {
+		return refused
+	}
+	if s := p.signal.Load(); s != 0 && p.word == "" {
 		const bySignal = 128
 		return bySignal + int(s)
 	}
@@ -104,7 +157,7 @@ func (p *program) fail(status int, code, message string) int {
 		s.Report("juxta", &interp.Error{Status: status, Code: code, Message: message})
 		return status
 	}
-	fmt.Fprintf(p.stderr, "juxta: %s\n", message)
+	fmt.Fprintf(p.stderr, "%s: %s\n", p.own.Program, message)
 	return status
 }
 
@@ -122,7 +175,7 @@ func (p *program) handleSignals(cancel context.CancelFunc) (stop func()) {
 				return
 			case s := <-signals:
 				if s == os.Interrupt && p.interactive {
-					p.session.Interrupt()
+					p.interrupt()
 					_, _ = io.WriteString(p.term, "\n") // the terminal has shown ^C
 					continue
 				}
@@ -142,7 +195,7 @@ func (p *program) handleSignals(cancel context.CancelFunc) (stop func()) {
 
 // input returns where commands come from: nil for -c.
 func (p *program) input() (io.Reader, func(), error) {
-	if p.hasCommand {
+	if p.hasCommand || p.word != "" {
 		return nil, func() {}, nil
 	}
 	if p.script == "" {
@@ -159,7 +212,7 @@ func (p *program) input() (io.Reader, func(), error) {
 func (p *program) openTerminal(input io.Reader) {
 	in, inFile := p.stdin.(*os.File)
 	out, outFile := p.stdout.(*os.File)
-	p.interactive = !p.hasCommand && p.script == "" && inFile && outFile && terminal.Interactive(in, out)
+	p.interactive = !p.hasCommand && p.word == "" && p.script == "" && inFile && outFile && terminal.Interactive(in, out)
 	if !p.interactive {
 		if input == nil {
 			input = eof{}
@@ -167,7 +220,6 @@ func (p *program) openTerminal(input io.Reader) {
 		p.term = terminal.Lines(input, io.Discard, false)
 		return
 	}
-	p.history = &p.session.History
 	p.term = terminal.Open(terminal.Config{
 		In: in, Out: out, History: p.history.Lines, Color: colour(), Dumb: os.Getenv("TERM") == "dumb",
 	})
@@ -201,13 +253,13 @@ func (p *program) errors() io.Writer {
 	return p.stderr
 }
 
-// work runs commands until there are no more.
-func (p *program) work(ctx context.Context, peer *peergroup.Peer, note string) {
-	host := commands.New(peer)
-	s := p.session
+// work runs commands until there are no more, or, for up, until the program is
+// told to end. It returns a status if it could not begin.
+func (p *program) work(ctx context.Context, cancel context.CancelFunc, note string) int {
+	host, s := p.host, p.session
 	s.Config = interp.Config{
-		Commands: host.Commands(), Out: p.stdout, Err: p.errors(), JSON: p.json, Describe: host.Describe,
-		StopOnError: !p.interactive && !p.keepGoing,
+		Commands: p.own.commandsFor(host), Out: p.stdout, Err: p.errors(), JSON: p.json, Describe: host.Describe,
+		StopOnError: !p.interactive && !p.keepGoing, Noticed: p.notice, Extern: p.externs.find, Externs: p.externs.all,
 	}
 	if p.interactive {
 		s.Out, s.Terminal, s.Bold, s.Width = p.term, !p.json, colour(), p.term.Width
@@ -216,7 +268,7 @@ func (p *program) work(ctx context.Context, peer *peergroup.Peer, note string) {
 	if s.Width == nil {
 		s.Width = func() int { return 0 }
 	}
-	if !p.hasCommand {
+	if !p.hasCommand && p.word == "" {
 		s.ReadLine = p.ask
 	}
 	if err := host.Attach(s); err != nil {
@@ -225,20 +277,24 @@ func (p *program) work(ctx context.Context, peer *peergroup.Peer, note string) {
 	if note != "" {
 		s.Notice("juxta", note)
 	}
-	if p.hasCommand {
+	switch {
+	case p.word == "up":
+		return p.up(ctx, cancel)
+	case p.hasCommand:
 		s.Run(ctx, p.commands)
-		return
+		return interp.StatusOK
+	case p.interactive:
+		p.background()
+		p.startInteractive(ctx)
 	}
-	if p.interactive {
-		p.startInteractive(ctx, host, peer)
-	}
-	p.lines(ctx, host)
+	p.lines(ctx)
+	return interp.StatusOK
 }
 
 // startInteractive is what only a user who sits there wants: history, greeting,
 // startup file, being reachable by talk.
-func (p *program) startInteractive(ctx context.Context, host *commands.Host, peer *peergroup.Peer) {
-	s := p.session
+func (p *program) startInteractive(ctx context.Context) {
+	s, peer := p.session, p.host.Peer()
 	if peer.Home() != "" {
 		if err := s.History.Open(filepath.Join(peer.Home(), "history")); err != nil {
 			s.Notice("history", err.Error())
@@ -248,7 +304,7 @@ func (p *program) startInteractive(ctx context.Context, host *commands.Host, pee
 	if !p.json {
 		_, _ = io.WriteString(p.term, greeting(peer))
 	}
-	if err := host.Login(ctx); err != nil {
+	if err := p.host.Login(ctx); err != nil {
 		s.Notice("talk", "nobody can talk to you: "+err.Error())
 	}
 	if b, err := os.ReadFile(filepath.Join(peer.Home(), ".jshrc")); err == nil && peer.Home() != "" {
@@ -272,7 +328,7 @@ func (p *program) ask(ctx context.Context, prompt string) (string, error) {
 	}
 	line, err := p.term.ReadAnswer(ctx)
 	if errors.Is(err, terminal.ErrInterrupted) {
-		p.session.Interrupt()
+		p.interrupt()
 		return "", context.Canceled
 	}
 	return line, err
@@ -282,10 +338,10 @@ func (p *program) ask(ctx context.Context, prompt string) (string, error) {
 const continuation = "  ...> "
 
 // lines reads and runs commands until the input or the session ends.
-func (p *program) lines(ctx context.Context, host *commands.Host) {
+func (p *program) lines(ctx context.Context) {
 	s := p.session
 	for ctx.Err() == nil && !s.Exited() {
-		p.term.SetPrompt(host.Prompt())
+		p.term.SetPrompt(p.host.Prompt())
 		src, err := p.command(ctx)
 		if err != nil {
 			if !errors.Is(err, io.EOF) && ctx.Err() == nil {
@@ -294,23 +350,30 @@ func (p *program) lines(ctx context.Context, host *commands.Host) {
 			return
 		}
 		if p.interactive {
-			text, recalled, err := s.History.Recall(src)
-			if err != nil {
+			if src, err = p.recall(src); err != nil {
 				s.Notice("history", err.Error())
 				continue
-			}
-			if recalled {
-				src = text
-				_, _ = fmt.Fprintln(p.term, src)
-			}
-			if err := s.History.Add(src); err != nil {
-				s.Notice("history", err.Error())
 			}
 		}
 		if status := s.Run(ctx, src); status != interp.StatusOK && s.StopOnError {
 			return
 		}
 	}
+}
+
+// recall replaces a line that names one of the history, and keeps it.
+func (p *program) recall(src string) (string, error) {
+	text, recalled, err := p.history.Recall(src)
+	if err != nil {
+		return "", err
+	}
+	if recalled {
+		_, _ = fmt.Fprintln(p.term, text)
+	}
+	if err := p.history.Add(text); err != nil {
+		p.session.Notice("history", err.Error()) // the line can be run all the same
+	}
+	return text, nil
 }
 
 // command reads a line, and those that belong to it.
@@ -350,8 +413,9 @@ func (p *program) leave(peer *peergroup.Peer) int {
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
+		p.drain()
 		p.session.Close()
-		if err := peer.Close(); err != nil && status == interp.StatusOK {
+		if err := errors.Join(peer.Close(), p.unserve()); err != nil && status == interp.StatusOK {
 			fmt.Fprintf(p.stderr, "juxta: %v\n", err)
 			status = interp.StatusFailed
 		}

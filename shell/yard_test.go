@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/juxta-p2p/juxta/peergroup"
 	"github.com/juxta-p2p/juxta/shell/lang"
 )
 
@@ -15,7 +16,7 @@ func TestYardOnTheCommandLine(t *testing.T) {
 		{"yard"},
 		{"yard", "=", "x=y", "it's", `"quoted"`, "$home", `back\slash`, "a;b|c", "#no", "", "two\nlines \"$x\" '\\", "ünï☃"},
 	} {
-		o, err := parseFlags(append([]string{"--listen", "tcp://127.0.0.1:1"}, args...))
+		o, err := parseFlags(peergroup.Config{}, append([]string{"--listen", "tcp://127.0.0.1:1"}, args...), nil)
 		if err != nil || !o.hasCommand || o.script != "" || !o.peer.NoLAN || !o.peer.NoMulticast || !o.peer.ClientOnly || len(o.peer.Listen) != 0 ||
 			!o.hasHome || o.home != "" {
 			t.Fatalf("%q: %+v, %v", args, o, err)
@@ -37,11 +38,11 @@ func TestYardOnTheCommandLine(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"a.jsh", "b.jsh"}, {"-c", "whoami", "yard"}} {
-		if _, err := parseFlags(args); err == nil {
+		if _, err := parseFlags(peergroup.Config{}, args, nil); err == nil {
 			t.Errorf("%q is taken", args)
 		}
 	}
-	if o, err := parseFlags([]string{"./yard"}); err != nil || o.script != "./yard" {
+	if o, err := parseFlags(peergroup.Config{}, []string{"./yard"}, nil); err != nil || o.script != "./yard" {
 		t.Errorf("a script of that name: %+v, %v", o, err)
 	}
 }

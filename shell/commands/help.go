@@ -66,7 +66,7 @@ func completeCommands(s *interp.Session, n int) []interp.Suggestion {
 		return nil
 	}
 	var all []interp.Suggestion
-	for _, c := range s.Commands {
+	for _, c := range s.All() {
 		all = append(all, interp.Suggestion{Text: c.Name, Description: c.Summary})
 	}
 	for name := range topics() {
@@ -86,17 +86,24 @@ func helpCommand(*Host) *interp.Command {
 			if len(c.Args) == 1 {
 				return manual(c, c.Args[0].Text)
 			}
+			all := c.Session.All()
 			if c.JSON() {
-				for _, cmd := range c.Session.Commands {
+				for _, cmd := range all {
 					c.Row(interp.Field{Name: "name", Value: cmd.Name}, interp.Field{Name: "summary", Value: cmd.Summary},
 						interp.Field{Name: "family", Value: cmd.Family}, interp.Field{Name: "usage", Value: cmd.Usage()})
 				}
 				return nil
 			}
 			var b strings.Builder
-			for _, f := range families() {
+			headings := families()
+			for _, cmd := range all { // those of others
+				if !slices.Contains(headings, cmd.Family) {
+					headings = append(headings, cmd.Family)
+				}
+			}
+			for _, f := range headings {
 				fmt.Fprintf(&b, "%s\n", f)
-				for _, cmd := range c.Session.Commands {
+				for _, cmd := range all {
 					if cmd.Family == f {
 						fmt.Fprintf(&b, "    %-12s %s\n", cmd.Name, cmd.Summary)
 					}
@@ -119,7 +126,7 @@ func manCommand(*Host) *interp.Command {
 			if len(c.Args) == 1 {
 				return manual(c, c.Args[0].Text)
 			}
-			for _, cmd := range slices.SortedFunc(slices.Values(c.Session.Commands), func(a, b *interp.Command) int {
+			for _, cmd := range slices.SortedFunc(slices.Values(c.Session.All()), func(a, b *interp.Command) int {
 				return strings.Compare(a.Name, b.Name)
 			}) {
 				c.Row(interp.Field{Name: "name", Value: cmd.Name}, interp.Field{Name: "summary", Value: cmd.Summary})

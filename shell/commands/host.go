@@ -47,6 +47,12 @@ func New(peer *peergroup.Peer) *Host {
 	return &Host{peer: peer, made: map[id.Group]bool{}}
 }
 
+// Peer returns the peer.
+func (h *Host) Peer() *peergroup.Peer { return h.peer }
+
+// Group returns the current group of the session, for commands that a program adds.
+func (h *Host) Group() *peergroup.Group { return h.group() }
+
 // Commands returns all commands, in the order in which help lists them.
 func (h *Host) Commands() []*interp.Command {
 	var all []*interp.Command

@@ -27,8 +27,11 @@ type Command struct {
 	// OptionsFirst ends the options at the first argument: for commands that take
 	// free text.
 	OptionsFirst bool
-	Details      string // paragraphs of the manual page
-	Examples     []Example
+	// Raw passes all arguments on as they are, options too: for commands that read
+	// their own.
+	Raw      bool
+	Details  string // paragraphs of the manual page
+	Examples []Example
 
 	// Complete lists what may stand as the n-th argument (from 0). It must answer
 	// at once and from memory. Nil: names of variables.
@@ -53,9 +56,21 @@ type Example struct{ Line, Text string }
 // Suggestion is one entry of the completion menu.
 type Suggestion struct{ Text, Description string }
 
+// helpOption is the option that shows the manual page instead of running the
+// command.
+const helpOption = "help"
+
 // common are the options that every command has.
 func common() []Option {
-	return []Option{{Name: "json", Help: "one JSON object a line"}}
+	return []Option{{Name: "json", Help: "one JSON object a line"}, {Name: helpOption, Help: "this page"}}
+}
+
+// AllOptions returns the options of the command with those that every command has.
+func (c *Command) AllOptions() []Option {
+	if c.Raw {
+		return nil
+	}
+	return slices.Concat(c.Options, common())
 }
 
 // WaitOption is the option -w of commands that wait for others.
@@ -120,9 +135,11 @@ func (c *Command) Manual() string {
 			b.WriteString(strings.TrimRight("    "+strings.TrimLeft(line, "\t"), " ") + "\n")
 		}
 	}
-	b.WriteString("\nOPTIONS\n")
 	width := 0
-	options := slices.Concat(c.Options, common())
+	options := slices.DeleteFunc(c.AllOptions(), func(o Option) bool { return o.Name == helpOption }) // who reads this knows it
+	if len(options) > 0 {
+		b.WriteString("\nOPTIONS\n")
+	}
 	for _, o := range options {
 		width = max(width, len(o.flag()))
 	}
@@ -143,7 +160,10 @@ func (c *Command) Manual() string {
 // together; "--" ends the options. Options may stand between arguments unless
 // the command wants them first. Words that begin with a quote are never options.
 func (c *Command) options(args []Arg) (values map[string]string, rest []Arg, err error) {
-	known := slices.Concat(c.Options, common())
+	if c.Raw {
+		return nil, args, nil
+	}
+	known := c.AllOptions()
 	values = map[string]string{}
 	for i := 0; i < len(args); i++ {
 		a := args[i].Text

@@ -32,6 +32,16 @@ type Config struct {
 	ReadLine   func(ctx context.Context, prompt string) (string, error)
 	ReadSecret func(ctx context.Context, prompt string) (string, error)
 
+	// Noticed, if not nil, is called for each notice beside printing it. It must not
+	// wait, and not change the fields.
+	Noticed func(command, text string, fields []Field)
+
+	// Extern finds a command that is not in Commands, such as a program on the
+	// search path, and Externs lists those. Nil: there are none. Both must answer at
+	// once.
+	Extern  func(name string) *Command
+	Externs func() []*Command
+
 	// Describe tells the class, a one-line description and the text of an object
 	// that variables hold. Nil: strings only.
 	Describe func(object any) (class, description, text string)
@@ -58,6 +68,32 @@ func New(cfg Config) *Session {
 		cfg.Width = func() int { return 0 }
 	}
 	return &Session{Config: cfg}
+}
+
+// View is how results and notices are shown to one reader.
+type View struct {
+	JSON     bool // as Config.JSON
+	Terminal bool // as Config.Terminal
+	Bold     bool // as Config.Bold
+	Width    int  // columns, 0: not known
+}
+
+// Begin gives the session another reader: it shows things as v says, ends at the
+// first command that fails if stop is set, and knows of no earlier failure. It
+// must not be called while Run runs.
+func (s *Session) Begin(v View, stop bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.JSON, s.Terminal, s.Bold, s.StopOnError = v.JSON, v.Terminal, v.Bold, stop
+	s.Width = func() int { return v.Width }
+	s.failed = 0
+}
+
+// asJSON reports whether notices are printed as JSON.
+func (s *Session) asJSON() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.JSON
 }
 
 // Close closes the objects held by variables.
@@ -236,6 +272,10 @@ func (s *Session) runOne(ctx context.Context, c *Call) (failure *Error) {
 			c.in.closeRead()
 		}
 	}()
+	if c.Flag(helpOption) {
+		c.Print(c.Command.Manual())
+		return nil
+	}
 	err := c.Command.Run(ctx, c)
 	switch context.Cause(ctx) {
 	case errReaderGone:
@@ -287,7 +327,7 @@ func (s *Session) call(c *lang.Command) (*Call, *Error) {
 	values, rest, err := cmd.options(args[1:])
 	call := &Call{Session: s, Command: cmd, Name: name, Args: rest, values: values, assign: c.Assign}
 	switch {
-	case err != nil:
+	case err != nil, call.Flag(helpOption):
 	case len(rest) < cmd.MinArgs:
 		err = Usagef("%s wants %s", cmd.Name, cmd.Args)
 	case cmd.MaxArgs >= 0 && len(rest) > cmd.MaxArgs:
@@ -313,7 +353,25 @@ func (s *Session) Command(name string) *Command {
 			return c
 		}
 	}
-	return nil
+	if s.Extern == nil {
+		return nil
+	}
+	return s.Extern(name)
+}
+
+// All returns the commands and, behind them, those that Config.Externs lists and
+// that no command hides.
+func (s *Session) All() []*Command {
+	all := slices.Clone(s.Commands)
+	if s.Externs == nil {
+		return all
+	}
+	for _, x := range s.Externs() {
+		if !slices.ContainsFunc(s.Commands, func(c *Command) bool { return c.Name == x.Name || slices.Contains(c.Aliases, x.Name) }) {
+			all = append(all, x)
+		}
+	}
+	return all
 }
 
 // text returns the text of a variable, for $name.
@@ -365,7 +423,10 @@ func (s *Session) variable(name string, object any) Variable {
 // Notice tells the user something that is not a result: "# command - text".
 // Fields go into the JSON form only.
 func (s *Session) Notice(command, text string, fields ...Field) {
-	if s.JSON {
+	if s.Noticed != nil {
+		s.Noticed(command, text, fields)
+	}
+	if s.asJSON() {
 		rec := Record{Fields: append([]Field{{Name: "command", Value: command}, {Name: "text", Value: text}}, fields...)}
 		s.errJSON("notice", rec)
 		return
@@ -375,7 +436,7 @@ func (s *Session) Notice(command, text string, fields ...Field) {
 
 // Report tells why a command failed.
 func (s *Session) Report(command string, e *Error) {
-	if s.JSON {
+	if s.asJSON() {
 		rec := Record{Fields: []Field{{Name: "code", Value: e.Code}, {Name: "message", Value: trimPackage(e)},
 			{Name: "command", Value: command}, {Name: "status", Value: e.Status}}}
 		if e.Hint != "" {

@@ -11,7 +11,7 @@ import (
 func (s *Session) nearest(name string) string {
 	const farthest = 2 // typing errors
 	best, found := farthest+1, ""
-	for _, c := range s.Commands {
+	for _, c := range s.All() {
 		for _, n := range append([]string{c.Name}, c.Aliases...) {
 			d := distance(strings.ToLower(name), n)
 			if strings.HasPrefix(n, name) && len(name) >= 2 {
@@ -57,7 +57,7 @@ func distance(a, b string) int {
 
 // Complete returns what may stand in place of the last word of the text before
 // the cursor. On an empty line it answers only if the user asked (pressed Tab).
-// It looks at nothing but memory.
+// It looks at nothing but memory, and at what Config.Externs lists.
 func (s *Session) Complete(before string, asked bool) []Suggestion {
 	words, partial := lang.Tail(before)
 	if strings.ContainsAny(partial, " \t") || partial == "" && !asked {
@@ -70,7 +70,7 @@ func (s *Session) Complete(before string, asked bool) []Suggestion {
 			all = append(all, Suggestion{"$" + v.Text, v.Description})
 		}
 	case len(words) == 0:
-		for _, c := range s.Commands {
+		for _, c := range s.All() {
 			all = append(all, Suggestion{c.Name, c.Summary})
 		}
 	default:
@@ -95,7 +95,7 @@ func (s *Session) completeArgument(words []string, partial string) []Suggestion 
 	}
 	var all []Suggestion
 	if strings.HasPrefix(partial, "-") {
-		for _, o := range append(slices.Clone(c.Options), common()...) {
+		for _, o := range c.AllOptions() {
 			switch {
 			case strings.HasPrefix(partial, "--") || o.Letter == "":
 				if o.Name != "" {
