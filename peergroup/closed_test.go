@@ -12,7 +12,10 @@ import (
 
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/advertisements/credential"
+	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
+	"github.com/juxta-p2p/juxta/core/transport/memory"
 	"github.com/juxta-p2p/juxta/peergroup"
 	"github.com/juxta-p2p/juxta/peergroup/governance"
 	"github.com/juxta-p2p/juxta/peergroup/peergrouptest"
@@ -266,4 +269,82 @@ func TestInvitationIsRead(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// lanEar is a transport that hears what others say to everybody on the LAN.
+type lanEar struct {
+	*memory.Transport
+	ear *eavesdropper
+}
+
+func (l *lanEar) Start(h endpoint.Host) error {
+	receive := h.Receive
+	h.Receive = func(from endpoint.Link, body []byte) error {
+		if from == nil {
+			l.ear.tap("", "", body)
+		}
+		return receive(from, body)
+	}
+	h.ReceiveShared = nil
+	return l.Transport.Start(h)
+}
+
+// What members of a closed group say by multicast tells an outsider on the LAN nothing.
+func TestClosedGroupOnALAN(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network, ear := memory.New(memory.Config{Latency: 5 * time.Millisecond}), new(eavesdropper)
+		at := func(name string) *peergroup.Peer {
+			cfg := inBox(network, name, peergroup.Roles{Rendezvous: true})
+			lan := network.Transport(memory.TransportConfig{Name: name, Segment: "lan"})
+			cfg.PeerID, cfg.Identity, cfg.Transports = id.Peer{}, newKey(t), []endpoint.Transport{lan}
+			if name == "eve" {
+				cfg.Transports[0] = &lanEar{lan, ear}
+			}
+			return start(t, cfg)
+		}
+		ann, bob, _ := at("ann"), at("bob"), at("eve")
+		crew, err := ann.Net().Create(t.Context(), peergroup.Spec{
+			Name: "crew of the ship", Charter: &governance.Charter{Mode: governance.Closed}, Modules: []peergroup.Module{greeter{}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		inv, err := crew.Invite(bob.Identity().SPKI(), "bob", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		member, err := bob.Net().Accept(t.Context(), inv, greeter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		if got := answers(t, member, []*peergroup.Group{crew}); len(got) != 1 {
+			t.Errorf("answers %q", got)
+		}
+		pipe := advertisements.NewPipe(crew.ID(), "deck", advertisements.Propagate)
+		in, err := crew.Pipes().Listen(t.Context(), pipe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.Close()
+		out, err := member.Pipes().Dial(t.Context(), pipe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer out.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if err := out.Send(ctx, message.New(message.Text("", "word", "fifteen men"))); err != nil {
+			t.Error(err)
+		}
+		if m, err := in.Receive(ctx); err != nil || m.Message.Text("", "word") != "fifteen men" {
+			t.Errorf("received %v, %v", m, err)
+		}
+		if len(ear.knows(endpoint.SealedService)) == 0 {
+			t.Error("nothing was said to all, or the ear is deaf")
+		}
+		if found := ear.knows(crew.Name(), crew.ID().Unique(), "fifteen men", greeting.Name(), pipe.ID.Unique()); len(found) > 0 {
+			t.Errorf("an outsider heard %q", found)
+		}
+	})
 }
