@@ -33,6 +33,7 @@ import (
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/peergroup"
+	"github.com/juxta-p2p/juxta/peergroup/governance"
 	"github.com/juxta-p2p/juxta/protocols/socket"
 )
 
@@ -125,7 +126,8 @@ type Config struct {
 	// called on several goroutines.
 	Check func(ctx context.Context, f File) error
 
-	// Refused, if not nil, tells which contents are withdrawn: they are not
+	// Refused, if not nil, tells which contents are withdrawn beside those that the
+	// moderators of the group have withdrawn by their ID (see governance.Withdraw): they are not
 	// shared, served, found or fetched. It must not wait and is called on several
 	// goroutines. What is kept for others is removed within a minute after
 	// Refused begins to tell so.
@@ -236,6 +238,9 @@ func (s *Service) start(ctx context.Context, g *peergroup.Group) error {
 	}
 	s.cfg.Dir = dir
 	s.g, s.ctx, s.self = g, ctx, g.PeerID()
+	if policy, own := g.Governance(), s.cfg.Refused; policy != nil {
+		s.cfg.Refused = func(c ID) bool { return own(c) || policy.Withdrawn(governance.Hash(c)) }
+	}
 	s.log = s.log.With("service", "content", "group", g.Name(), "peer", g.PeerName())
 	s.pipe = pipeOf(g.ID(), s.self)
 	if err := s.answerQuestions(); err != nil {
