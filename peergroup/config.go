@@ -143,6 +143,11 @@ type Config struct {
 	// Modules are started in the net group, in this order.
 	Modules []Module
 
+	// Implementations are what this program provides module specifications with, in
+	// the groups whose advertisements name them. The map must not be changed
+	// afterwards.
+	Implementations map[id.ModuleSpec]Implementation
+
 	// Lease is the time for which a rendezvous grants leases; zero means 20
 	// minutes.
 	Lease time.Duration
@@ -249,9 +254,18 @@ func (c *Config) complete() error {
 	}
 	if c.Advertisements == nil {
 		c.Advertisements = advertisements.Standard()
+		c.Advertisements.Add("juxta:Offer", func() advertisements.Advertisement { return new(Offer) })
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := checkImplementations(c.Implementations); err != nil {
+		return err
+	}
+	for _, impl := range c.Implementations {
+		for name, f := range impl.Advertisements {
+			c.Advertisements.Add(name, f)
+		}
 	}
 	return c.Roles.check()
 }

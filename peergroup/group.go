@@ -35,6 +35,10 @@ type Group struct {
 	self   atomic.Pointer[advertisements.Peer]
 	policy *policy // nil if the group has no charter
 	lobby  lobby   // of the closed groups in this one
+	since  time.Time
+	plan   *plan // the modules by specification; nil for the standard ones
+	mods   modules
+	desk   *desk // of calls
 
 	rdv     *rendezvous.Service
 	res     *resolver.Service
@@ -48,6 +52,8 @@ type Group struct {
 	wg     sync.WaitGroup
 	undo   []func()
 	once   sync.Once
+
+	describing sync.Mutex // held while self is replaced
 
 	mu       sync.Mutex
 	children []*Group
@@ -76,6 +82,7 @@ const (
 func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvous.Role, how entry) (g *Group, err error) {
 	g = &Group{
 		peer: p, parent: parent, adv: adv, scope: p.ep.Scope(adv.ID), log: p.log.With("group", adv.ID.Short()),
+		since: time.Now(),
 	}
 	g.ctx, g.cancel = context.WithCancelCause(context.Background())
 	defer func() {
@@ -133,6 +140,10 @@ func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvou
 		return nil, err
 	}
 	g.undo = append(g.undo, g.info.Close)
+	if g.desk, err = newDesk(g); err != nil {
+		return nil, err
+	}
+	g.undo = append(g.undo, g.desk.close, g.withdrawOffers)
 	g.ready.Store(true)
 	if g.policy != nil {
 		if err := g.policy.start(); err != nil {
@@ -144,12 +155,15 @@ func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvou
 
 // describe makes the peer's advertisement in the group.
 func (g *Group) describe(role rendezvous.Role) error {
+	g.describing.Lock()
+	defer g.describing.Unlock()
 	self := &advertisements.Peer{ID: g.peer.id, Group: g.adv.ID, Name: g.peer.cfg.Name, Desc: g.peer.cfg.Description}
 	self.SetRendezvous(role == rendezvous.Rendezvous)
 	self.SetRelay(g.peer.cfg.Roles.Relay)
 	if err := self.SetRoute(g.peer.Route()); err != nil {
 		return err
 	}
+	g.showOffers(self)
 	g.self.Store(self)
 	return nil
 }
@@ -325,10 +339,12 @@ func (g *Group) leave() {
 		for _, c := range slices.Backward(g.Groups()) {
 			c.leave()
 		}
+		wait := g.stopModules()
 		g.mu.Lock()
 		g.cancel(ErrLeft)
 		g.mu.Unlock()
 		g.wg.Wait()
+		wait()
 		if g.unannounce != nil {
 			g.withdraw()
 		}
@@ -358,13 +374,28 @@ type Spec struct {
 	// peer whose ID is made of its key.
 	Charter *governance.Charter
 
-	// Modules are started in the group, in this order.
+	// Services are the modules that every member has, beside the standard ones or, of
+	// the same class, in their place. Each member takes its own implementation of
+	// them, see [Config.Implementations].
+	Services []GroupService
+
+	// ModuleSpec is the specification of the group, if it has other services than
+	// the standard ones; zero means a new random one. It names this list of services,
+	// so groups with the same list may share it.
+	ModuleSpec id.ModuleSpec
+
+	// Modules are started in the group at this peer, in this order, after Services.
 	Modules []Module
 }
 
 // Create makes a group within this one, joins it, and publishes its advertisement
 // here, so that others can find and join it. This peer is the group's first
 // rendezvous; when it leaves, another member becomes one.
+//
+// A group with services of its own has a specification of its own, and how that is
+// implemented is published along with it: for Juxta, and for Java peers with the
+// services that they know. What Spec.Services names must be in
+// [Config.Implementations]; the error is otherwise a [ModuleError].
 //
 // The advertisement of a closed group is not published, and outsiders see nothing of
 // it; others join by [Group.Accept] with what [Group.Invite] has made for them.
@@ -375,13 +406,17 @@ func (g *Group) Create(ctx context.Context, spec Spec) (*Group, error) {
 	if spec.ID.IsZero() {
 		spec.ID = id.NewGroup(id.Group{})
 	}
-	adv := &advertisements.Group{ID: spec.ID, Spec: id.SpecGenericGroup, Name: spec.Name, Desc: spec.Description}
+	adv := &advertisements.Group{ID: spec.ID, Name: spec.Name, Desc: spec.Description}
+	plan, err := g.peer.planOf(adv, spec)
+	if err != nil {
+		return nil, fmt.Errorf("peergroup: creating %q: %w", spec.Name, err)
+	}
 	if spec.Charter != nil {
 		if err := g.charter(adv, *spec.Charter); err != nil {
 			return nil, fmt.Errorf("peergroup: creating %q: %w", adv.Name, err)
 		}
 	}
-	return g.enter(ctx, adv, rendezvous.Rendezvous, entry{founder: true, modules: spec.Modules})
+	return g.enter(ctx, adv, rendezvous.Rendezvous, entry{founder: true, modules: spec.Modules, plan: plan})
 }
 
 // Join makes this peer a member of a group that was found in this one, with the
@@ -391,6 +426,12 @@ func (g *Group) Create(ctx context.Context, spec Spec) (*Group, error) {
 // Join does not wait for other members. Until a rendezvous of the group is
 // found, only members near by are reached; [rendezvous.Service.WaitConnected]
 // tells.
+//
+// If the group has a specification of its own, how it is implemented is looked for
+// here, in the own cache and then at others, until ctx ends or half a minute has
+// passed. Its modules are started from [Config.Implementations]; what is not there is
+// gone without, see [Group.Modules]. The error is a [ModuleError] if nothing was found,
+// or a service is missing that no group can be without.
 func (g *Group) Join(ctx context.Context, adv *advertisements.Group, modules ...Module) (*Group, error) {
 	return g.enter(ctx, adv, g.memberRole(), entry{modules: modules})
 }
@@ -413,8 +454,26 @@ func (g *Group) enter(ctx context.Context, adv *advertisements.Group, role rende
 	if adv.ID == id.WorldGroup || adv.ID == g.peer.cfg.Net || g.peer.member(adv.ID) {
 		return nil, fmt.Errorf("peergroup: joining %q: %w", adv.Name, ErrJoined)
 	}
+	var err error
+	if how.plan == nil {
+		if how.plan, err = g.planFor(ctx, adv, how.impls); err != nil {
+			return nil, fmt.Errorf("peergroup: joining %q: %w", adv.Name, err)
+		}
+	}
 	c, err := g.peer.newGroup(g, adv.Clone(), role, how)
 	if err != nil {
+		return nil, fmt.Errorf("peergroup: joining %q: %w", adv.Name, err)
+	}
+	c.plan = how.plan
+	if !c.hidden() {
+		if err := g.publishImplementations(ctx, how.plan); err != nil {
+			c.leave()
+			return nil, fmt.Errorf("peergroup: joining %q: %w", adv.Name, err)
+		}
+	}
+	if err := c.start(how.plan, how.founder); err != nil {
+		c.leave()
+		_, err = g.mods.stats.count(nil, err)
 		return nil, fmt.Errorf("peergroup: joining %q: %w", adv.Name, err)
 	}
 	for _, m := range how.modules {

@@ -29,6 +29,9 @@ type Invitation struct {
 	Group       *advertisements.Group
 	Certificate *x509.Certificate
 	Contacts    []id.Peer // members to begin with, beside the moderators
+
+	// Implementations say how the group is implemented, if it has services of its own.
+	Implementations []*advertisements.ModuleImpl
 }
 
 // Errors of invitations.
@@ -44,6 +47,7 @@ const (
 	blockGroup   = "JUXTA GROUP"
 	blockCert    = "CERTIFICATE"
 	blockContact = "JUXTA CONTACTS"
+	blockImpl    = "JUXTA IMPLEMENTATION"
 
 	// maxInvitation bounds the text of an invitation in octets, and maxContacts its
 	// contacts.
@@ -100,7 +104,7 @@ func (g *Group) Invite(key []byte, name string, term time.Duration) (*Invitation
 		return nil, fmt.Errorf("peergroup: inviting to %q: %w", g.Name(), err)
 	}
 	contacts := append([]id.Peer{g.PeerID()}, g.rendezvousKnown()...)
-	return &Invitation{Group: g.adv.Clone(), Certificate: cert, Contacts: contacts[:min(len(contacts), maxContacts)]}, nil
+	return &Invitation{Group: g.adv.Clone(), Certificate: cert, Contacts: contacts[:min(len(contacts), maxContacts)], Implementations: g.plan.impls}, nil
 }
 
 // Accept joins the closed group that this peer is invited to, with the modules
@@ -125,7 +129,7 @@ func (g *Group) Accept(ctx context.Context, inv *Invitation, modules ...Module) 
 		return nil, fmt.Errorf("peergroup: joining %q: %w", inv.Group.Name, err)
 	}
 	contacts := inv.Contacts[:min(len(inv.Contacts), maxContacts)]
-	return g.enter(ctx, inv.Group, g.memberRole(), entry{modules: modules, credential: own, contacts: contacts})
+	return g.enter(ctx, inv.Group, g.memberRole(), entry{modules: modules, credential: own, contacts: contacts, impls: inv.Implementations})
 }
 
 // MarshalText implements [encoding.TextMarshaler]: PEM blocks, to be sent by mail or
@@ -139,10 +143,18 @@ func (i *Invitation) MarshalText() ([]byte, error) {
 	for _, p := range i.Contacts {
 		fmt.Fprintln(&contacts, p)
 	}
-	var b bytes.Buffer
-	for _, block := range []*pem.Block{
+	blocks := []*pem.Block{
 		{Type: blockGroup, Bytes: doc}, {Type: blockCert, Bytes: i.Certificate.Raw}, {Type: blockContact, Bytes: []byte(contacts.String())},
-	} {
+	}
+	for _, impl := range i.Implementations {
+		doc, err := advertisements.Marshal(impl)
+		if err != nil {
+			return nil, fmt.Errorf("peergroup: invitation: %w", err)
+		}
+		blocks = append(blocks, &pem.Block{Type: blockImpl, Bytes: doc})
+	}
+	var b bytes.Buffer
+	for _, block := range blocks {
 		if err := pem.Encode(&b, block); err != nil {
 			return nil, fmt.Errorf("peergroup: invitation: %w", err)
 		}
@@ -176,6 +188,14 @@ func (i *Invitation) UnmarshalText(b []byte) error {
 				return fmt.Errorf("peergroup: %w: %w", ErrInvitation, err)
 			}
 			read.Certificate = cert
+		case blockImpl:
+			impl := new(advertisements.ModuleImpl)
+			if err := xmldoc.Unmarshal(block.Bytes, impl); err != nil {
+				return fmt.Errorf("peergroup: %w: %w", ErrInvitation, err)
+			}
+			if len(read.Implementations) < maxImplementations {
+				read.Implementations = append(read.Implementations, impl)
+			}
 		case blockContact:
 			for line := range strings.Lines(string(block.Bytes)) {
 				p, err := id.ParsePeer(strings.TrimSpace(line))

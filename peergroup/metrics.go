@@ -93,6 +93,17 @@ func (g *Group) metrics(all *collection) {
 	if g.hidden() {
 		all.stats("secrets", g.policy.secrets.stats())
 	}
+	all.stats("modules", g.ModuleStats())
+	all.stats("calls", g.desk.statistics())
+	g.mods.mu.Lock()
+	running := slices.Clone(g.mods.running)
+	g.mods.mu.Unlock()
+	for _, l := range running {
+		// What a module counts is its own affair, so it is not in the interface.
+		if m := reflect.ValueOf(l.module).MethodByName("Stats"); m.IsValid() && m.Type().NumIn() == 0 && m.Type().NumOut() == 1 {
+			all.add(l.info.Name, "", m.Call(nil)[0])
+		}
+	}
 	all.stats("resolver", g.res.Stats())
 	all.stats("discovery", g.disc.Stats())
 	all.stats("index", g.disc.Index())

@@ -21,6 +21,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/transport/memory"
 	"github.com/juxta-p2p/juxta/core/transport/multicast"
 	"github.com/juxta-p2p/juxta/core/transport/tcp"
+	"github.com/juxta-p2p/juxta/peergroup/governance"
 	"github.com/juxta-p2p/juxta/protocols/diagnose"
 	"github.com/juxta-p2p/juxta/protocols/direct"
 	"github.com/juxta-p2p/juxta/protocols/discovery"
@@ -48,7 +49,7 @@ var kinds = []struct {
 	{"store", store.Stats{}}, {"lan", lan.Stats{}}, {"rendezvous", rendezvous.Stats{}}, {"peerview", peerview.Stats{}},
 	{"resolver", resolver.Stats{}}, {"discovery", discovery.Stats{}}, {"index", store.IndexStats{}},
 	{"copies", store.IndexStats{}}, {"pipe", pipe.Stats{}}, {"socket", socket.Stats{}},
-	{"peerinfo", peerinfo.Stats{}},
+	{"peerinfo", peerinfo.Stats{}}, {"modules", ModuleStats{}}, {"calls", CallStats{}}, {"governance", governance.Stats{}}, {"secrets", SecretsStats{}},
 }
 
 // TestEveryFieldIsAMetric holds the metrics to a list: whoever adds a field to a

@@ -54,6 +54,9 @@ type entry struct {
 	modules    []Module
 	credential *credential.Credential // for a closed group; nil shows none
 	contacts   []id.Peer
+
+	plan  *plan                        // the modules by specification; nil: what the advertisement says
+	impls []*advertisements.ModuleImpl // how the group is implemented; nil: what others say
 }
 
 // govern puts the group's policy between endpoint and services, which are yet to come.
