@@ -107,7 +107,7 @@ func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvou
 	g.undo = append(g.undo, g.rdv.Close, g.rdv.Watch(g.follow))
 	g.res, err = resolver.New(resolver.Config{
 		Scope: g.scope, Rendezvous: g.rdv, Route: p.Route, Learn: p.router.Learn, Hear: p.router.Hear,
-		Admit: g.admitAsker(), Logger: g.log,
+		Hears: g.admitAsker(), Logger: g.log,
 	})
 	if err != nil {
 		return nil, err

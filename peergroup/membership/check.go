@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -91,8 +92,32 @@ func (s *Service) Check(n xmldoc.Node, from id.Peer) (*credential.Credential, cr
 	if s.kind == None {
 		return nil, credential.Claimed, nil
 	}
+	return s.told(s.check(n, from))
+}
+
+// CheckDocument is [Service.Check] of a printed credential, which costs less if the same
+// one was verified of late.
+func (s *Service) CheckDocument(doc []byte, from id.Peer) (*credential.Credential, credential.Standing, error) {
+	if s.kind == None {
+		return nil, credential.Claimed, nil
+	}
+	if len(doc) == 0 {
+		return s.told(verdict{}, fmt.Errorf("membership: %w", ErrAbsent))
+	}
+	sum := sha256.Sum256(doc)
+	if v, ok := s.recall(sum, from); ok {
+		return s.told(v, nil)
+	}
+	n, err := xmldoc.ParseNode(doc)
+	if err != nil {
+		return s.told(verdict{}, fmt.Errorf("membership: %w: %w", ErrMalformed, err))
+	}
+	return s.told(s.verify(sum, n, from))
+}
+
+// told counts what became of a credential.
+func (s *Service) told(v verdict, err error) (*credential.Credential, credential.Standing, error) {
 	s.stats.checked.Add(1)
-	v, err := s.check(n, from)
 	if err != nil {
 		s.count(err)
 		return nil, credential.Claimed, err
@@ -109,14 +134,27 @@ func (s *Service) check(n xmldoc.Node, from id.Peer) (verdict, error) {
 		return verdict{}, fmt.Errorf("membership: %w: %w", ErrMalformed, err)
 	}
 	sum := sha256.Sum256(doc)
-	now := s.cfg.Now()
+	if v, ok := s.recall(sum, from); ok {
+		return v, nil
+	}
+	return s.verify(sum, n, from)
+}
+
+// recall returns what was found of late.
+func (s *Service) recall(sum [32]byte, from id.Peer) (verdict, bool) {
 	s.mu.Lock()
 	v, ok := s.verified.get(sum)
 	s.mu.Unlock()
-	if ok && now.Before(v.until) && (from.IsZero() || v.credential.Peer == from) {
-		s.stats.repeated.Add(1)
-		return v, nil
+	if !ok || !s.cfg.Now().Before(v.until) || !from.IsZero() && v.credential.Peer != from {
+		return verdict{}, false
 	}
+	s.stats.repeated.Add(1)
+	return v, true
+}
+
+// verify reads and judges a credential, and remembers what came of it.
+func (s *Service) verify(sum [32]byte, n xmldoc.Node, from id.Peer) (verdict, error) {
+	now := s.cfg.Now()
 	c, err := credential.Parse(n)
 	if err != nil {
 		return verdict{}, fmt.Errorf("membership: %w: %w", ErrMalformed, err)
@@ -124,22 +162,20 @@ func (s *Service) check(n xmldoc.Node, from id.Peer) (verdict, error) {
 	if !from.IsZero() && c.Peer != from {
 		return verdict{}, fmt.Errorf("membership: %w", credential.ErrOtherPeer)
 	}
-	list := s.revoked.Load()
-	if v, err = s.judge(c); err != nil {
-		return verdict{}, err
-	}
+	v, err := s.judge(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.revoked.Load() != list { // it may have been revoked meanwhile
-		if s.isRevoked(v.leaf) {
-			return verdict{}, fmt.Errorf("membership: %w", credential.ErrRevoked)
-		}
+	if err == nil && s.isRevoked(v.leaf) { // since it was judged
+		err = fmt.Errorf("membership: %w", credential.ErrRevoked)
 	}
+	if err != nil {
+		return verdict{}, err
+	}
+	s.out.delete(c.Peer) // it may have got another certificate
 	v.until = v.end(now.Add(verifiedFor))
 	s.verified.put(sum, v)
-	seen := v
-	seen.until = v.end(now.Add(KnownFor))
-	s.known.put(c.Peer, seen)
+	v.until = v.end(now.Add(KnownFor))
+	s.known.put(c.Peer, v)
 	return v, nil
 }
 
@@ -212,12 +248,23 @@ func (s *Service) Known(p id.Peer) (c *credential.Credential, standing credentia
 	return v.credential, v.standing, true
 }
 
+// Out reports whether the certificate of a peer that was known was revoked since.
+func (s *Service) Out(p id.Peer) bool {
+	if s.kind != Certificate || s.revoked.Load() == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.out.get(p)
+	return ok
+}
+
 // memo is a bounded map in which the oldest entry makes room. It is not safe for
 // concurrent use.
 type memo[K comparable, V any] struct {
 	limit int
 	m     map[K]V
-	order []K // the oldest first; may hold keys that were deleted
+	order []K // the oldest first
 }
 
 func (m *memo[K, V]) get(k K) (V, bool) { v, ok := m.m[k]; return v, ok }
@@ -236,6 +283,13 @@ func (m *memo[K, V]) put(k K, v V) {
 		m.order = append(m.order, k)
 	}
 	m.m[k] = v
+}
+
+func (m *memo[K, V]) delete(k K) {
+	if _, ok := m.m[k]; ok {
+		delete(m.m, k)
+		m.order = slices.DeleteFunc(m.order, func(o K) bool { return o == k })
+	}
 }
 
 func (m *memo[K, V]) clear() { m.m, m.order = nil, nil }

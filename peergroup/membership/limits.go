@@ -44,12 +44,15 @@ const (
 	// MaxKnown bounds the members remembered that have shown a credential.
 	MaxKnown = 4096
 
+	// MaxOut bounds the peers remembered whose certificate was revoked.
+	MaxOut = 4096
+
 	// verifiedFor is how long a verified credential is not verified again, and
-	// KnownFor how long a peer counts as a member after it has shown one. Members
-	// that send on a pipe show one every 20 minutes. Both end at once when the
-	// certificate is revoked.
+	// KnownFor how long a peer counts as a member after it has shown one: the messages
+	// of a unicast pipe carry none. Both end with the certificate, and at once when it
+	// is revoked.
 	verifiedFor = 5 * time.Minute
-	KnownFor    = time.Hour
+	KnownFor    = 24 * time.Hour
 
 	// maxCredentials bounds the own credentials.
 	maxCredentials = 16

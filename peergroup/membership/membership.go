@@ -230,6 +230,7 @@ type Service struct {
 	issued   []*x509.Certificate
 	verified memo[[32]byte, verdict]
 	known    memo[id.Peer, verdict]
+	out      memo[id.Peer, struct{}] // peers whose certificate was revoked
 }
 
 // shown is the default credential, and as it travels.
@@ -253,6 +254,7 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		cfg: cfg, log: cfg.Logger,
 		verified: memo[[32]byte, verdict]{limit: MaxVerified}, known: memo[id.Peer, verdict]{limit: MaxKnown},
+		out: memo[id.Peer, struct{}]{limit: MaxOut},
 	}
 	var err error
 	if s.kind, err = KindOf(cfg.Spec, cfg.Parm); err != nil {

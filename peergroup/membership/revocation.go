@@ -115,7 +115,13 @@ func (s *Service) Import(list []byte) (newer bool, err error) {
 	s.mu.Lock()
 	s.revoked.Store(r)
 	s.verified.clear()
-	s.known.deleteFunc(func(v verdict) bool { return s.isRevoked(v.leaf) })
+	s.known.deleteFunc(func(v verdict) bool {
+		gone := s.isRevoked(v.leaf)
+		if gone {
+			s.out.put(v.credential.Peer, struct{}{})
+		}
+		return gone
+	})
 	mine := len(s.member) > 0 && s.isRevoked(s.member[0])
 	if mine {
 		s.member = nil

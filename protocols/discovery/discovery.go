@@ -81,6 +81,10 @@ type Config struct {
 	// lets everybody, within the limits of this package and of the store.
 	Accept func(from id.Peer) bool
 
+	// Permit, if not nil, is asked before this peer publishes anything; its error is
+	// returned. What goes to others the resolver asks about.
+	Permit func(advertisements.Advertisement) error
+
 	// Coalesce is how long changes wait for others after an index message was
 	// sent, so as to travel together. It doubles with each message of a series, up
 	// to 2 s; the first change after a second of quiet does not wait. Zero means

@@ -76,6 +76,11 @@ func (s *Service) Publish(ctx context.Context, adv advertisements.Advertisement,
 	if adv == nil {
 		return errNil
 	}
+	if s.cfg.Permit != nil {
+		if err := s.cfg.Permit(adv); err != nil {
+			return fmt.Errorf("discovery: %w", err)
+		}
+	}
 	r, err := recordOf(adv)
 	if err != nil {
 		return fmt.Errorf("discovery: %w", err)

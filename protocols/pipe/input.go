@@ -121,6 +121,9 @@ func (s *Service) ListenWith(ctx context.Context, adv *advertisements.Pipe, cfg 
 	if err := context.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("pipe: listen on %s: %w", label(adv), err)
 	}
+	if err := s.permitted("listen on " + label(adv)); err != nil {
+		return nil, err
+	}
 	if cfg.Queue <= 0 {
 		cfg.Queue = s.cfg.Queue
 	}
@@ -301,6 +304,9 @@ func (in *Input) receive(_ context.Context, x endpoint.Incoming) {
 	if in.adv.Type == advertisements.UnicastSecure && !x.Secured && !private(x) {
 		in.stats.plain.Add(1)
 		in.s.stats.inputPlain.Add(1)
+		return
+	}
+	if !in.s.admitted(x.From, x.Message) {
 		return
 	}
 	c, ok := in.accounted(x)

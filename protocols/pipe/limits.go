@@ -150,4 +150,8 @@ const (
 	verifyAgain = 24 * time.Second
 	verifyFor   = time.Minute
 	upkeepEvery = time.Minute
+
+	// maxProof bounds what a sender shows with a message, in octets: a credential with
+	// a few certificates.
+	maxProof = 32 << 10
 )

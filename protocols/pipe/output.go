@@ -133,6 +133,9 @@ func (s *Service) output(adv *advertisements.Pipe, peers []id.Peer) (*Output, er
 	if err := s.check("dial", adv); err != nil {
 		return nil, err
 	}
+	if err := s.permitted("dial " + label(adv)); err != nil {
+		return nil, err
+	}
 	if len(peers) > maxPeers {
 		return nil, fmt.Errorf("pipe: dial %s: %d peers named, the most is %d", label(adv), len(peers), maxPeers)
 	}
@@ -286,6 +289,9 @@ func (o *Output) sendTo(ctx context.Context, b *bond, msg *message.Message, repo
 			report(nil)
 		}
 		return nil
+	}
+	if err := s.reached(b.peer); err != nil {
+		return err
 	}
 	w := o.enter(b)
 	if w == nil {

@@ -90,6 +90,9 @@ type Config struct {
 	// they are refused with [ErrSecure]; nothing ever falls back to a plain way.
 	Secure bool
 
+	// Guard says who may use pipes; the zero value lets everybody.
+	Guard Guard
+
 	// Logger may be nil.
 	Logger *slog.Logger
 }
@@ -135,6 +138,7 @@ type counters struct {
 	queries, answers, refusals, malformed, hostile, unannounced, unanswered, wiresForgotten, askersForgotten atomic.Uint64
 	relayed, relayFull, relaySlow, wireReceived, duplicate, noListener                                       atomic.Uint64
 	flowsForgotten, unsentNotices, noInput                                                                   atomic.Uint64
+	denied                                                                                                   atomic.Uint64
 	moves, searches, unsent                                                                                  atomic.Uint64
 }
 
@@ -178,6 +182,7 @@ type Stats struct {
 	FlowsForgotten      uint64 // senders to an input pipe that must ask anew how much they may send, for want of room
 	NoInput             uint64 // messages of unicast pipes that are not open here
 	UnsentNotices       uint64 // times that a sender could not be told how much it may send
+	DroppedDenied       uint64 // messages from those who may not send, as no members of the group
 	AskersForgotten     uint64 // peers bound to an input pipe that will not be told when it closes, for want of room
 }
 
@@ -203,6 +208,7 @@ func (s *Service) Stats() Stats {
 		InputDroppedPlain: c.inputPlain.Load(),
 		PipesForgotten:    c.wiresForgotten.Load(), AskersForgotten: c.askersForgotten.Load(),
 		FlowsForgotten: c.flowsForgotten.Load(), UnsentNotices: c.unsentNotices.Load(), NoInput: c.noInput.Load(),
+		DroppedDenied: c.denied.Load(),
 	}
 }
 

@@ -96,6 +96,7 @@ func (s *Service) sendWire(ctx context.Context, o *Output, msg *message.Message)
 	out := msg.Clone()
 	s.rdv.Strip(out) // a message that is passed on starts a new life
 	out.Replace(message.XML(message.Platform, elemHeader, doc))
+	s.prove(out)
 	in := s.local(o.adv.ID, advertisements.Propagate)
 	if in != nil || s.rdv.Role() == rendezvous.Rendezvous {
 		s.fresh(h.Pipe, h.MsgID)
@@ -104,6 +105,7 @@ func (s *Service) sendWire(ctx context.Context, o *Output, msg *message.Message)
 	if in != nil && (len(o.peers) == 0 || slices.Contains(o.peers, s.self)) {
 		own := out.Clone()
 		own.Remove(message.Platform, elemHeader)
+		s.unprove(own)
 		in.deliver(Message{Message: own, From: s.self, Proven: true})
 		n++
 	}
@@ -167,7 +169,7 @@ func (s *Service) giveListeners(ctx context.Context, h *header, from id.Peer, st
 	n := 0
 	var once *message.Message
 	for _, p := range s.index.Leased(string(advertisements.Propagate), fieldID, h.Pipe.String(), 0) {
-		if p == s.self || p == from || p == h.Source {
+		if p == s.self || p == from || p == h.Source || s.reached(p) != nil {
 			continue
 		}
 		if once == nil {
@@ -257,6 +259,9 @@ func (s *Service) takeWire(x endpoint.Incoming, h *header) {
 		s.stats.noListener.Add(1)
 		return
 	}
+	if !s.admitted(h.Source, x.Message) {
+		return // before it is remembered, or a stranger could have a member's message taken for a repetition
+	}
 	if !s.fresh(h.Pipe, h.MsgID) {
 		s.stats.duplicate.Add(1)
 		if in != nil {
@@ -272,6 +277,7 @@ func (s *Service) takeWire(x endpoint.Incoming, h *header) {
 		}
 		s.rdv.Strip(msg)
 		msg.Remove(message.Platform, elemHeader)
+		s.unprove(msg)
 		in.deliver(Message{Message: msg, From: h.Source, Proven: s.proven(x, h.Source)})
 	}
 	if relay {

@@ -69,14 +69,16 @@ func (s *Service) receiveQuery(_ context.Context, in endpoint.Incoming) {
 		case q.HC < 0 || q.HC > maxHC:
 			s.stats.overHops.Add(1)
 			return
+		case !s.admit(Shown{Question, q.Handler, q.Credential, q.asker()}):
+			return
 		}
 		if q.From == q.Source && !q.Broadcast {
 			s.cfg.Learn(q.Route)
 		} else {
 			s.cfg.Hear(q.Route)
 		}
-		if s.cfg.Admit != nil {
-			if err := s.cfg.Admit(q.Source, q.Route); err != nil {
+		if s.cfg.Hears != nil {
+			if err := s.cfg.Hears(q.Source, q.Route); err != nil {
 				s.stats.denied.Add(1)
 				s.log.Debug("a question is not answered", "of", q.Source.Short(), "error", err)
 				return
@@ -132,7 +134,15 @@ func (s *Service) receiveResponse(_ context.Context, in endpoint.Incoming) {
 		a := s.asking[askKey{r.Handler, r.ID}]
 		h, ok := s.handlers[r.Handler]
 		s.mu.Unlock()
+		shown := Shown{Answer, r.Handler, r.Credential, r.From}
+		if a == nil {
+			shown.Kind = Notice
+		}
+		if in.Link == nil || s.cfg.Rendezvous.Propagated(in.Message) {
+			shown.Peer = id.Peer{}
+		}
 		switch {
+		case !s.admit(shown):
 		case a != nil:
 			if !a.put(r) {
 				s.stats.unread.Add(1)
@@ -160,6 +170,9 @@ func (s *Service) receiveIndex(_ context.Context, in endpoint.Incoming) {
 			return
 		}
 		x.From = in.From
+		if !s.admit(Shown{Push, x.Handler, x.Credential, x.From}) {
+			return
+		}
 		s.mu.Lock()
 		h, ok := s.handlers[x.Handler]
 		s.mu.Unlock()

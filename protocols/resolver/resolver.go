@@ -63,14 +63,22 @@ type Config struct {
 	// written anything into it; nil means Learn.
 	Hear func(*advertisements.Route)
 
-	// Admit, if not nil, says whether questions of a peer are answered: of the one who
+	// Hears, if not nil, says whether questions of a peer are heard: of the one who
 	// asked, whoever passed the question on. route is the way to it that came with
 	// the question, nil if none did. It must not wait.
-	Admit func(source id.Peer, route *advertisements.Route) error
+	Hears func(source id.Peer, route *advertisements.Route) error
 
 	// Credential goes along with what this peer sends, unless it is zero; nil
 	// sends none.
 	Credential func() xmldoc.Node
+
+	// Permit, if not nil, is asked before this peer sends anything; its error is
+	// returned, and nothing is sent.
+	Permit func() error
+
+	// Admit, if not nil, decides about each message that arrives, with what its sender
+	// shows: those with an error are dropped and counted.
+	Admit func(Shown) error
 
 	// Rand makes query IDs repeatable, which others can then guess: for tests and
 	// simulations. nil draws them from the system.
@@ -143,7 +151,7 @@ type Stats struct {
 	Repeated                    uint64 // of Queries: those that had come before, by another way
 	Forgotten                   uint64 // queries that were not remembered as long as they should, for want of room
 	DroppedFanOut               uint64 // times that a query was not forwarded since it had been to too many peers
-	Denied                      uint64 // questions of those whom Config.Admit refuses
+	DroppedDenied               uint64 // messages of those who may not: no members of the group, or shut out of it
 }
 
 // Stats returns the counters.
@@ -151,7 +159,8 @@ func (s *Service) Stats() Stats {
 	c := &s.stats
 	return Stats{
 		c.queries.Load(), c.responses.Load(), c.indexes.Load(), c.malformed.Load(), c.overHops.Load(),
-		c.noHandler.Load(), c.unasked.Load(), c.busy.Load(), c.unread.Load(), c.repeated.Load(), c.forgotten.Load(), c.fanOut.Load(), c.denied.Load(),
+		c.noHandler.Load(), c.unasked.Load(), c.busy.Load(), c.unread.Load(), c.repeated.Load(), c.forgotten.Load(), c.fanOut.Load(),
+		c.denied.Load(),
 	}
 }
 
@@ -242,19 +251,25 @@ func (s *Service) NewID() int32 {
 }
 
 // fill completes a query of this peer.
-func (s *Service) fill(q *RawQuery) {
+func (s *Service) fill(q *RawQuery) error {
+	if err := s.permitted(); err != nil {
+		return err
+	}
 	q.Source = s.self
 	q.Route = s.cfg.Route()
 	q.Credential = s.cfg.Credential()
 	if q.ID == 0 {
 		q.ID = s.NewID()
 	}
+	return nil
 }
 
 // SendQuery asks one peer. A zero q.ID is replaced by a new one; answers come
 // to the Response function of the handler of that name.
 func (s *Service) SendQuery(ctx context.Context, to id.Peer, q *RawQuery) error {
-	s.fill(q)
+	if err := s.fill(q); err != nil {
+		return err
+	}
 	return s.send(ctx, to, "ORes", q)
 }
 
@@ -262,7 +277,9 @@ func (s *Service) SendQuery(ctx context.Context, to id.Peer, q *RawQuery) error 
 // rendezvous; q.Range says how far. It returns to how many peers or networks the
 // query went, and [ErrNobody] if to none.
 func (s *Service) SpreadQuery(ctx context.Context, q *RawQuery) (int, error) {
-	s.fill(q)
+	if err := s.fill(q); err != nil {
+		return 0, err
+	}
 	msg, err := s.message("ORes", q)
 	if err != nil {
 		return 0, err
@@ -276,7 +293,9 @@ func (s *Service) SpreadQuery(ctx context.Context, q *RawQuery) (int, error) {
 // WalkQuery is [Service.SpreadQuery] without the edges that hold a lease here: a
 // service that keeps an index of what they have asks those of them that it names.
 func (s *Service) WalkQuery(ctx context.Context, q *RawQuery) (int, error) {
-	s.fill(q)
+	if err := s.fill(q); err != nil {
+		return 0, err
+	}
 	msg, err := s.message("ORes", q)
 	if err != nil {
 		return 0, err
@@ -343,6 +362,9 @@ func (s *Service) ForwardQuery(ctx context.Context, q *RawQuery, to []id.Peer) (
 
 // SendResponse answers one peer.
 func (s *Service) SendResponse(ctx context.Context, to id.Peer, r *RawResponse) error {
+	if err := s.permitted(); err != nil {
+		return err
+	}
 	r.Credential = s.cfg.Credential()
 	return s.send(ctx, to, "IRes", r)
 }
@@ -351,6 +373,9 @@ func (s *Service) SendResponse(ctx context.Context, to id.Peer, r *RawResponse) 
 // publication: through the rendezvous as JXSE does, and to the neighbourhood.
 // It returns to how many peers or networks it went, and [ErrNobody] if to none.
 func (s *Service) SpreadResponse(ctx context.Context, r *RawResponse) (int, error) {
+	if err := s.permitted(); err != nil {
+		return 0, err
+	}
 	r.Credential = s.cfg.Credential()
 	msg, err := s.message("IRes", r)
 	if err != nil {
@@ -364,6 +389,9 @@ func (s *Service) SpreadResponse(ctx context.Context, r *RawResponse) (int, erro
 
 // SendIndex pushes index entries to one peer, compressed.
 func (s *Service) SendIndex(ctx context.Context, to id.Peer, x *Index) error {
+	if err := s.permitted(); err != nil {
+		return err
+	}
 	x.Credential = s.cfg.Credential()
 	msg, err := s.indexMessage(x)
 	if err != nil {
@@ -375,6 +403,9 @@ func (s *Service) SendIndex(ctx context.Context, to id.Peer, x *Index) error {
 // SpreadIndex pushes index entries to the rendezvous, compressed. It returns
 // [ErrNobody] if there is none.
 func (s *Service) SpreadIndex(ctx context.Context, x *Index) error {
+	if err := s.permitted(); err != nil {
+		return err
+	}
 	x.Credential = s.cfg.Credential()
 	msg, err := s.indexMessage(x)
 	if err != nil {
