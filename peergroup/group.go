@@ -14,7 +14,10 @@ import (
 	"github.com/juxta-p2p/juxta/advertisements/store"
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/xmldoc"
+	"github.com/juxta-p2p/juxta/peergroup/access"
 	"github.com/juxta-p2p/juxta/peergroup/governance"
+	"github.com/juxta-p2p/juxta/peergroup/membership"
 	"github.com/juxta-p2p/juxta/protocols/discovery"
 	"github.com/juxta-p2p/juxta/protocols/peerinfo"
 	"github.com/juxta-p2p/juxta/protocols/pipe"
@@ -46,6 +49,7 @@ type Group struct {
 	pipes   *pipe.Service
 	sockets *socket.Service
 	info    *peerinfo.Service
+	rules   rules
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -82,15 +86,19 @@ const (
 func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvous.Role, how entry) (g *Group, err error) {
 	g = &Group{
 		peer: p, parent: parent, adv: adv, scope: p.ep.Scope(adv.ID), log: p.log.With("group", adv.ID.Short()),
-		since: time.Now(),
+		since: time.Now(), plan: how.plan,
 	}
 	g.ctx, g.cancel = context.WithCancelCause(context.Background())
+	made := g // what is returned with an error is nil
 	defer func() {
 		if err != nil {
-			g.leave()
+			made.leave()
 		}
 	}()
 	if err := g.describe(role); err != nil {
+		return nil, err
+	}
+	if err := g.startRules(how); err != nil {
 		return nil, err
 	}
 	if err := g.govern(how); err != nil {
@@ -107,7 +115,7 @@ func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvou
 	g.undo = append(g.undo, g.rdv.Close, g.rdv.Watch(g.follow))
 	g.res, err = resolver.New(resolver.Config{
 		Scope: g.scope, Rendezvous: g.rdv, Route: p.Route, Learn: p.router.Learn, Hear: p.router.Hear,
-		Hears: g.admitAsker(), Logger: g.log,
+		Credential: g.rules.credential, Permit: g.rules.permit, Admit: g.rules.admit, Hears: g.admitAsker(), Logger: g.log,
 	})
 	if err != nil {
 		return nil, err
@@ -115,14 +123,15 @@ func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvou
 	g.undo = append(g.undo, g.res.Close)
 	g.disc, err = discovery.New(discovery.Config{
 		Resolver: g.res, Store: p.store.Scope(adv.ID), Registry: p.cfg.Advertisements, Self: g.self.Load,
-		Learn: p.router.Learn, Rand: p.chance(), Logger: g.log,
+		Learn: p.router.Learn, Permit: g.rules.publish, Rand: p.chance(), Logger: g.log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	g.undo = append(g.undo, func() { _ = g.disc.Close() })
 	g.pipes, err = pipe.New(pipe.Config{
-		Scope: g.scope, Resolver: g.res, Self: g.self.Load, Learn: p.router.Learn, Secure: p.secure != nil, Logger: g.log,
+		Scope: g.scope, Resolver: g.res, Self: g.self.Load, Learn: p.router.Learn, Secure: p.secure != nil,
+		Guard: g.rules.pipes, Logger: g.log,
 	})
 	if err != nil {
 		return nil, err
@@ -140,6 +149,9 @@ func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvou
 		return nil, err
 	}
 	g.undo = append(g.undo, g.info.Close)
+	if err := g.startRevocation(); err != nil {
+		return nil, err
+	}
 	if g.desk, err = newDesk(g); err != nil {
 		return nil, err
 	}
@@ -308,6 +320,12 @@ func (g *Group) Resolver() *resolver.Service { return g.res }
 // PeerInfo asks peers of the group how they are.
 func (g *Group) PeerInfo() *peerinfo.Service { return g.info }
 
+// Membership makes this peer a member of the group, and tells who is one.
+func (g *Group) Membership() *membership.Service { return g.rules.members }
+
+// Access tells who may do what in the group.
+func (g *Group) Access() *access.Control { return g.rules.rights }
+
 // Endpoint returns the endpoint as the group sees it.
 func (g *Group) Endpoint() endpoint.Scope { return g.scope }
 
@@ -368,6 +386,21 @@ type Spec struct {
 	// ID of the group; zero means a new random one.
 	ID id.Group
 
+	// Membership says who may be a member: parameters made by package membership; zero
+	// lets everybody.
+	Membership xmldoc.Node
+
+	// Issuer is the key of a group whose Membership rests on certificates, by which this
+	// peer invites members and revokes them; it is kept in the peer's home folder.
+	Issuer *membership.Issuer
+
+	// Access says who may do what: parameters made by package access; zero lets every
+	// member do everything.
+	Access xmldoc.Node
+
+	// Apply fills in this peer's own application for membership, see [JoinConfig.Apply].
+	Apply func(*membership.Authenticator) error
+
 	// Charter says by whom the group is moderated, and whether it is closed; nil
 	// leaves it open to everybody, for ever. Group, and Moderators if there are none,
 	// are set: to the ID of the group and to this peer, which signs it. It needs a
@@ -390,9 +423,10 @@ type Spec struct {
 
 // Create makes a group within this one, joins it, and publishes its advertisement
 // here, so that others can find and join it. This peer is the group's first
-// rendezvous; when it leaves, another member becomes one.
+// rendezvous; when it leaves, another member becomes one. Without Membership and Access
+// in the specification everybody can be a member, and may do everything.
 //
-// A group with services of its own has a specification of its own, and how that is
+// A group with services or rules of its own has a specification of its own, and how that is
 // implemented is published along with it: for Juxta, and for Java peers with the
 // services that they know. What Spec.Services names must be in
 // [Config.Implementations]; the error is otherwise a [ModuleError].
@@ -407,7 +441,11 @@ func (g *Group) Create(ctx context.Context, spec Spec) (*Group, error) {
 		spec.ID = id.NewGroup(id.Group{})
 	}
 	adv := &advertisements.Group{ID: spec.ID, Name: spec.Name, Desc: spec.Description}
-	plan, err := g.peer.planOf(adv, spec)
+	rules, err := g.rule(adv, spec)
+	if err != nil {
+		return nil, fmt.Errorf("peergroup: creating %q: %w", spec.Name, err)
+	}
+	plan, err := g.peer.planOf(adv, spec, rules)
 	if err != nil {
 		return nil, fmt.Errorf("peergroup: creating %q: %w", spec.Name, err)
 	}
@@ -416,7 +454,27 @@ func (g *Group) Create(ctx context.Context, spec Spec) (*Group, error) {
 			return nil, fmt.Errorf("peergroup: creating %q: %w", adv.Name, err)
 		}
 	}
-	return g.enter(ctx, adv, rendezvous.Rendezvous, entry{founder: true, modules: spec.Modules, plan: plan})
+	return g.enter(ctx, adv, entry{JoinConfig: JoinConfig{Apply: spec.Apply, Rendezvous: true, Modules: spec.Modules}, founder: true, issuer: spec.Issuer, plan: plan})
+}
+
+// JoinConfig says how to join a group; the zero value is what [Group.Join] does.
+type JoinConfig struct {
+	// Apply fills in the application for membership, if the group asks for anything;
+	// package membership has fields, [membership.Authenticator.Ask] and
+	// [membership.Authenticator.Load]. Joining fails if it fails, or if what it filled
+	// in is wrong. nil leaves becoming a member for later, see [Group.Membership].
+	Apply func(*membership.Authenticator) error
+
+	// Invitation is a certificate of the group for this peer, see
+	// [membership.Service.Accept]; nil means that there is none, or that it was accepted
+	// before and is kept in the home folder.
+	Invitation []byte
+
+	// Rendezvous makes this peer a rendezvous of the group.
+	Rendezvous bool
+
+	// Modules are started in the group, in this order.
+	Modules []Module
 }
 
 // Join makes this peer a member of a group that was found in this one, with the
@@ -432,19 +490,32 @@ func (g *Group) Create(ctx context.Context, spec Spec) (*Group, error) {
 // passed. Its modules are started from [Config.Implementations]; what is not there is
 // gone without, see [Group.Modules]. The error is a [ModuleError] if nothing was found,
 // or a service is missing that no group can be without.
+//
+// A group that asks for a password or a certificate is entered without: until this peer
+// has become a member, by [Group.Membership], its services refuse with
+// [membership.ErrNotMember]. A certificate that it has accepted before makes it one at
+// once.
 func (g *Group) Join(ctx context.Context, adv *advertisements.Group, modules ...Module) (*Group, error) {
-	return g.enter(ctx, adv, g.memberRole(), entry{modules: modules})
+	return g.JoinWith(ctx, adv, JoinConfig{Modules: modules})
 }
 
-// memberRole is the role with which this peer joins a group in this one.
-func (g *Group) memberRole() rendezvous.Role {
-	if g.rdv.Role() == rendezvous.AdHoc {
+// JoinWith is [Group.Join] with an application for membership, or as a rendezvous.
+func (g *Group) JoinWith(ctx context.Context, adv *advertisements.Group, cfg JoinConfig) (*Group, error) {
+	return g.enter(ctx, adv, entry{JoinConfig: cfg})
+}
+
+// role is the role with which this peer joins a group in another one.
+func (how *entry) role(in *Group) rendezvous.Role {
+	switch {
+	case how.Rendezvous:
+		return rendezvous.Rendezvous
+	case in.rdv.Role() == rendezvous.AdHoc:
 		return rendezvous.AdHoc
 	}
 	return rendezvous.Edge
 }
 
-func (g *Group) enter(ctx context.Context, adv *advertisements.Group, role rendezvous.Role, how entry) (*Group, error) {
+func (g *Group) enter(ctx context.Context, adv *advertisements.Group, how entry) (*Group, error) {
 	if g.ctx.Err() != nil {
 		return nil, fmt.Errorf("peergroup: %w", ErrLeft)
 	}
@@ -460,11 +531,11 @@ func (g *Group) enter(ctx context.Context, adv *advertisements.Group, role rende
 			return nil, fmt.Errorf("peergroup: joining %q: %w", adv.Name, err)
 		}
 	}
+	role := how.role(g)
 	c, err := g.peer.newGroup(g, adv.Clone(), role, how)
 	if err != nil {
 		return nil, fmt.Errorf("peergroup: joining %q: %w", adv.Name, err)
 	}
-	c.plan = how.plan
 	if !c.hidden() {
 		if err := g.publishImplementations(ctx, how.plan); err != nil {
 			c.leave()
@@ -476,7 +547,11 @@ func (g *Group) enter(ctx context.Context, adv *advertisements.Group, role rende
 		_, err = g.mods.stats.count(nil, err)
 		return nil, fmt.Errorf("peergroup: joining %q: %w", adv.Name, err)
 	}
-	for _, m := range how.modules {
+	if err := c.becomeMember(how.JoinConfig); err != nil {
+		c.leave()
+		return nil, fmt.Errorf("peergroup: joining %q: %w", adv.Name, err)
+	}
+	for _, m := range how.Modules {
 		if _, err := c.Load(m); err != nil {
 			c.leave()
 			return nil, err

@@ -129,7 +129,7 @@ func (g *Group) Accept(ctx context.Context, inv *Invitation, modules ...Module) 
 		return nil, fmt.Errorf("peergroup: joining %q: %w", inv.Group.Name, err)
 	}
 	contacts := inv.Contacts[:min(len(inv.Contacts), maxContacts)]
-	return g.enter(ctx, inv.Group, g.memberRole(), entry{modules: modules, credential: own, contacts: contacts, impls: inv.Implementations})
+	return g.enter(ctx, inv.Group, entry{JoinConfig: JoinConfig{Modules: modules}, credential: own, contacts: contacts, impls: inv.Implementations})
 }
 
 // MarshalText implements [encoding.TextMarshaler]: PEM blocks, to be sent by mail or

@@ -111,6 +111,10 @@ func (g *Group) metrics(all *collection) {
 	all.stats("pipe", g.pipes.Stats())
 	all.stats("socket", g.sockets.Stats())
 	all.stats("peerinfo", g.info.Stats())
+	if g.rules.guarded() {
+		all.stats("membership", g.rules.members.Stats())
+		all.stats("access", g.rules.rights.Stats())
+	}
 	if g.parent == nil {
 		return // World: the network is told apart
 	}

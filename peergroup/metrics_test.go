@@ -21,7 +21,9 @@ import (
 	"github.com/juxta-p2p/juxta/core/transport/memory"
 	"github.com/juxta-p2p/juxta/core/transport/multicast"
 	"github.com/juxta-p2p/juxta/core/transport/tcp"
+	"github.com/juxta-p2p/juxta/peergroup/access"
 	"github.com/juxta-p2p/juxta/peergroup/governance"
+	"github.com/juxta-p2p/juxta/peergroup/membership"
 	"github.com/juxta-p2p/juxta/protocols/diagnose"
 	"github.com/juxta-p2p/juxta/protocols/direct"
 	"github.com/juxta-p2p/juxta/protocols/discovery"
@@ -50,6 +52,7 @@ var kinds = []struct {
 	{"resolver", resolver.Stats{}}, {"discovery", discovery.Stats{}}, {"index", store.IndexStats{}},
 	{"copies", store.IndexStats{}}, {"pipe", pipe.Stats{}}, {"socket", socket.Stats{}},
 	{"peerinfo", peerinfo.Stats{}}, {"modules", ModuleStats{}}, {"calls", CallStats{}}, {"governance", governance.Stats{}}, {"secrets", SecretsStats{}},
+	{"membership", membership.Stats{}}, {"access", access.Stats{}},
 }
 
 // TestEveryFieldIsAMetric holds the metrics to a list: whoever adds a field to a

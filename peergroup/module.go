@@ -11,6 +11,8 @@ import (
 
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
+	"github.com/juxta-p2p/juxta/peergroup/access"
+	"github.com/juxta-p2p/juxta/peergroup/membership"
 )
 
 // Module is a service that a program adds to a group.
@@ -276,8 +278,8 @@ func (g *Group) Modules() []ModuleInfo {
 	}
 	var all []ModuleInfo
 	for _, s := range standardSpecs {
-		if spec, ok := g.Provides(s.Class()); ok && spec == s {
-			all = append(all, ModuleInfo{Name: standardName(s), Class: s.Class(), Spec: s, Standard: true, Since: g.since})
+		if spec, ok := g.Provides(s.Class()); ok && provided(spec) {
+			all = append(all, ModuleInfo{Name: standardName(spec), Class: s.Class(), Spec: spec, Standard: true, Since: g.since})
 		}
 	}
 	g.mods.mu.Lock()
@@ -331,6 +333,14 @@ func standardName(s id.ModuleSpec) string {
 		return "membership none"
 	case id.SpecAccessAlways:
 		return "access always"
+	case membership.Password.Spec():
+		return "membership password"
+	case membership.Certificate.Spec():
+		return "membership certificate"
+	case access.List.Spec():
+		return "access list"
+	case access.Certificate.Spec():
+		return "access certificate"
 	case id.SpecRendezvous:
 		return "rendezvous"
 	case id.SpecDiscovery:

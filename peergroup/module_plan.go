@@ -8,6 +8,8 @@ import (
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
+	"github.com/juxta-p2p/juxta/peergroup/access"
+	"github.com/juxta-p2p/juxta/peergroup/membership"
 )
 
 // plan is what modules a group has, in the order in which they start.
@@ -40,8 +42,29 @@ var standardSpecs = []id.ModuleSpec{
 // mandatory are the classes without which no peer starts a group, as with JXSE.
 var mandatory = []id.ModuleClass{id.ClassEndpoint, id.ClassResolver, id.ClassMembership, id.ClassAccess}
 
+// choices are the kinds of membership and access that groups of this program may have
+// in the place of those of the standard list.
+var choices = []id.ModuleSpec{
+	membership.Password.Spec(), membership.Certificate.Spec(), access.List.Spec(), access.Certificate.Spec(),
+}
+
+// kind returns the specification that a group has for a class, zero if it is not one
+// that this program provides.
+func (p *plan) kind(class id.ModuleClass) id.ModuleSpec {
+	if p != nil {
+		for _, e := range p.entries {
+			if e.class == class && provided(e.spec) {
+				return e.spec
+			}
+		}
+	}
+	return id.ModuleSpec{}
+}
+
 // provided reports whether the groups of this program have that service by themselves.
-func provided(spec id.ModuleSpec) bool { return slices.Contains(standardSpecs, spec) }
+func provided(spec id.ModuleSpec) bool {
+	return slices.Contains(standardSpecs, spec) || slices.Contains(choices, spec)
+}
 
 // wellKnown is how all IDs of the standard begin.
 const wellKnown = "urn:jxta:uuid-DEADBEEFDEAFBABAFEEDBABE"
@@ -186,8 +209,12 @@ func (p *Peer) judge(e *planned, in *plan) {
 
 // planOf makes the plan of a group to be created, and sets the specification and the
 // parameters of its advertisement. Everything in it must be there.
-func (p *Peer) planOf(adv *advertisements.Group, spec Spec) (*plan, error) {
+func (p *Peer) planOf(adv *advertisements.Group, spec Spec, rules []id.ModuleSpec) (*plan, error) {
 	list := standardList()
+	for _, s := range rules {
+		i := slices.IndexFunc(list, func(o advertisements.Module) bool { return o.Class == s.Class() })
+		list[i].Spec = s
+	}
 	var named []id.ModuleClass
 	for _, s := range spec.Services {
 		m := advertisements.Module{Role: "Svc", Class: s.Class, Spec: s.Spec}

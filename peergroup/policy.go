@@ -21,6 +21,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/home"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/peergroup/governance"
+	"github.com/juxta-p2p/juxta/peergroup/membership"
 )
 
 // policy is what governs a group that has a charter: it stands between the group's
@@ -50,8 +51,9 @@ func newPolicy(g *Group) (*policy, error) {
 
 // entry is how a peer comes into a group.
 type entry struct {
+	JoinConfig
 	founder    bool
-	modules    []Module
+	issuer     *membership.Issuer
 	credential *credential.Credential // for a closed group; nil shows none
 	contacts   []id.Peer
 

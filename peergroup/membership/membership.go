@@ -237,6 +237,7 @@ type Service struct {
 type shown struct {
 	credential *credential.Credential
 	node       xmldoc.Node
+	document   []byte
 }
 
 // New makes the service. The error wraps [ErrSpec] or [ErrMalformed] if the group's
@@ -331,9 +332,9 @@ func (s *Service) admit(k credential.Kind, name string) error {
 
 // add keeps an own credential.
 func (s *Service) add(c *credential.Credential) error {
-	n, err := c.Node()
+	x, err := show(c)
 	if err != nil {
-		return fmt.Errorf("membership: %w", err)
+		return err
 	}
 	s.telling.Lock()
 	defer s.telling.Unlock()
@@ -344,7 +345,7 @@ func (s *Service) add(c *credential.Credential) error {
 	}
 	s.own = append(s.own, c)
 	if s.shown.Load() == nil {
-		s.shown.Store(&shown{c, n})
+		s.shown.Store(x)
 	}
 	s.mu.Unlock()
 	s.hub.Publish(Event{Kind: Joined, Credential: c})
@@ -363,8 +364,8 @@ func (s *Service) drop(why EventKind) {
 	if s.kind == None && had {
 		c := s.own[0]
 		s.own = s.own[:1:1]
-		if n, err := c.Node(); err == nil {
-			s.shown.Store(&shown{c, n})
+		if x, err := show(c); err == nil {
+			s.shown.Store(x)
 		}
 	} else {
 		s.own = nil
@@ -392,6 +393,28 @@ func (s *Service) Shown() xmldoc.Node {
 	return xmldoc.Node{}
 }
 
+// Document returns the default credential printed, nil if there is none; it must not be
+// changed.
+func (s *Service) Document() []byte {
+	if x := s.shown.Load(); x != nil {
+		return x.document
+	}
+	return nil
+}
+
+// show prints a credential as it travels.
+func show(c *credential.Credential) (*shown, error) {
+	n, err := c.Node()
+	if err != nil {
+		return nil, fmt.Errorf("membership: %w", err)
+	}
+	doc, err := n.Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("membership: %w", err)
+	}
+	return &shown{c, n, doc}, nil
+}
+
 // SetDefault makes one of [Service.Credentials] the one that is shown.
 func (s *Service) SetDefault(c *credential.Credential) error {
 	s.mu.Lock()
@@ -400,11 +423,11 @@ func (s *Service) SetDefault(c *credential.Credential) error {
 		if o != c {
 			continue
 		}
-		n, err := c.Node()
+		x, err := show(c)
 		if err != nil {
-			return fmt.Errorf("membership: %w", err)
+			return err
 		}
-		s.shown.Store(&shown{c, n})
+		s.shown.Store(x)
 		return nil
 	}
 	return fmt.Errorf("membership: %w: the credential", ErrForeign)
