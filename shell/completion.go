@@ -266,7 +266,11 @@ function %[2]s_running
 end
 
 function %[2]s_programs
-    complete -C %[1]s- | string replace -rf '^%[1]s-(\S+).*' '$1'
+    for dir in $PATH
+        for file in $dir/%[1]s-*
+            test -x $file; and string replace -r '.*/%[1]s-' '' -- $file
+        end
+    end
 end
 
 `, program, f, strings.Join(valued, " "))

@@ -122,7 +122,11 @@ func Listen(cfg Config) (*Server, error) {
 		BaseContext: func(net.Listener) context.Context { return s.ctx },
 		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	s.serving.Go(func() { _ = s.http.Serve(&guarded{Listener: l, log: s.log}) }) // ends with Close
+	s.serving.Go(func() { // ends with Close
+		g := &guarded{Listener: l, log: s.log}
+		_ = s.http.Serve(g)
+		g.refusals.Wait()
+	})
 	s.close = sync.OnceValue(s.shut)
 	return s, nil
 }

@@ -8,8 +8,15 @@ const (
 	maxRequests = 64
 
 	// maxConnections is how many connections are open at once; further ones are
-	// refused with a word before anything of them is read.
+	// refused with a word.
 	maxConnections = 128
+
+	// maxRefusals is how many connections are told at once why they are refused;
+	// refuseWithin is how long one may take to ask, and maxRefused how much of its
+	// question is read, in octets.
+	maxRefusals  = 8
+	refuseWithin = time.Second
+	maxRefused   = 4 << 10
 
 	// maxSessions is how many named sessions there are at once. Each keeps its
 	// variables until it is ended.

@@ -2,7 +2,6 @@ package control
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,12 +15,13 @@ type guarded struct {
 	net.Listener
 	log *slog.Logger
 
-	mu   sync.Mutex
-	open int
+	mu       sync.Mutex
+	open     int
+	refusing int
+	refusals sync.WaitGroup
 }
 
-// Accept returns the next connection that may come in. Others get a short answer
-// and are closed before anything of them is read.
+// Accept returns the next connection that may come in. Others are told why not.
 func (g *guarded) Accept() (net.Conn, error) {
 	for {
 		c, err := g.Listener.Accept()
@@ -30,11 +30,11 @@ func (g *guarded) Accept() (net.Conn, error) {
 		}
 		if err := admit(c); err != nil {
 			g.log.Warn("control: connection refused", "error", err)
-			refuse(c, http.StatusForbidden, "not_authorised", "only the user of this peer may control it")
+			g.refuse(c, http.StatusForbidden, "not_authorised", "only the user of this peer may control it")
 			continue
 		}
 		if !g.take() {
-			refuse(c, http.StatusServiceUnavailable, codeBusy, fmt.Sprintf("there are %d connections already", maxConnections))
+			g.refuse(c, http.StatusServiceUnavailable, codeBusy, fmt.Sprintf("there are %d connections already", maxConnections))
 			continue
 		}
 		return &counted{Conn: c, g: g}, nil
@@ -68,13 +68,33 @@ func (c *counted) Close() error {
 	return c.Conn.Close()
 }
 
-// refuse answers whatever was asked and closes.
-func refuse(c net.Conn, status int, code, message string) {
-	const within = time.Second // what is written fits the buffer of any socket
-	body := problem(code, message)
-	_ = c.SetDeadline(time.Now().Add(within))
-	_, _ = fmt.Fprintf(c, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n",
-		status, http.StatusText(status), len(body))
-	_, _ = io.WriteString(c, string(body))
-	_ = c.Close()
+// refuse answers whatever is asked and closes the connection; if there are many
+// such, it only closes.
+func (g *guarded) refuse(c net.Conn, status int, code, message string) {
+	g.mu.Lock()
+	many := g.refusing >= maxRefusals
+	if !many {
+		g.refusing++
+	}
+	g.mu.Unlock()
+	if many {
+		_ = c.Close()
+		return
+	}
+	g.refusals.Go(func() {
+		defer func() {
+			_ = c.Close()
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.refusing--
+		}()
+		_ = c.SetDeadline(time.Now().Add(refuseWithin))
+		// An answer before the question would be taken for an error.
+		if _, err := c.Read(make([]byte, maxRefused)); err != nil {
+			return
+		}
+		body := problem(code, message)
+		_, _ = fmt.Fprintf(c, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
+			status, http.StatusText(status), len(body), body)
+	})
 }

@@ -405,7 +405,7 @@ func TestComplete(t *testing.T) {
 		{"echo a; fr", false, "fruit"},
 		{"x = fr", false, "fruit"},
 		{"fruit | up", false, "upper"},
-		{"fruit -", false, "--json -c -l"},
+		{"fruit -", false, "--help --json -c -l"},
 		{"fruit --c", false, "--count"},
 		{"show ", true, "apple1 pear"},
 		{"show a", false, "apple1"},
