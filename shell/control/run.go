@@ -171,23 +171,30 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request) *fault {
 	if fail != nil {
 		return fail
 	}
-	defer s.release(x)
 	to := newStream(w)
 	defer to.finish()
 	ctx, cancel := context.WithCancel(r.Context()) // which ends when the client hangs up, and with the server
 	defer cancel()
 	defer context.AfterFunc(s.work, cancel)()
+	to.write(s.runIn(ctx, x, q, to))
+	return nil
+}
+
+// runIn runs commands in a session and returns the last line of the answer. The
+// session is free by then, so that the client may use it at once.
+func (s *Server) runIn(ctx context.Context, x *session, q Request, to *stream) []byte {
+	defer s.release(x)
 	x.shell.Begin(interp.View{JSON: !q.Text, Terminal: q.Terminal, Bold: q.Bold, Width: q.Width}, !q.Continue)
 	x.out.attach(to, q.Text)
+	defer x.out.attach(nil, false)
 	x.shell.Run(ctx, q.Commands)
-	x.out.attach(nil, false)
 	last := interp.Record{Fields: []interp.Field{{Name: "status", Value: x.shell.ExitStatus()}, {Name: "exited", Value: x.shell.Exited()},
 		{Name: "prompt", Value: x.prompt()}}}
 	b, err := last.MarshalJSON()
-	if err == nil { // always: plain values
-		to.write(append(b, '\n'))
+	if err != nil {
+		return nil // unreachable: plain values
 	}
-	return nil
+	return append(b, '\n')
 }
 
 // complete is POST /v1/complete.
