@@ -14,6 +14,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/peergroup"
+	"github.com/juxta-p2p/juxta/shell/interp"
 )
 
 // options are what the command line says.
@@ -41,8 +42,8 @@ type options struct {
 }
 
 // parseFlags reads the command line behind the peer's configuration base. known
-// tells which words are commands; nil: none. The error is one line.
-func parseFlags(base peergroup.Config, args []string, known func(word string) bool) (options, error) {
+// returns the command that a word is, or nil. The error is one line.
+func parseFlags(base peergroup.Config, args []string, known func(word string) *interp.Command) (options, error) {
 	o := options{peer: base}
 	f := flag.NewFlagSet("juxta", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
@@ -102,16 +103,20 @@ func parseFlags(base peergroup.Config, args []string, known func(word string) bo
 	} else if o.session != "" {
 		return o, errors.New("--session is for --attach")
 	}
+	var command *interp.Command
+	if len(rest) > 0 {
+		command = known(rest[0])
+	}
 	switch {
-	case o.attach != "" && len(rest) > 0 && !o.hasCommand && (!isFile(rest[0]) || known != nil && known(rest[0])):
+	case o.attach != "" && len(rest) > 0 && !o.hasCommand && (command != nil || !isFile(rest[0])):
 		o.commands, o.hasCommand = script(rest), true // that peer may know commands that this program does not
 	case len(rest) > 0 && rest[0] == "yard" && !o.hasCommand:
 		o.commands, o.hasCommand = script(rest), true
 		o.peer = alone(o.peer)
 		o.hasHome, o.noQUIC = true, true
-	case len(rest) > 0 && !o.hasCommand && known != nil && known(rest[0]):
+	case command != nil && !o.hasCommand:
 		o.commands, o.hasCommand = script(rest), true
-		o.offline = slices.Contains([]string{"help", "man", "version"}, rest[0]) || slices.Contains(rest, "--help")
+		o.offline = slices.Contains([]string{"help", "man", "version"}, rest[0]) || slices.Contains(rest, "--help") && !command.Raw
 	case len(rest) > 1:
 		return o, fmt.Errorf("one script at most, not %q", rest[1])
 	case len(rest) == 1 && o.hasCommand:

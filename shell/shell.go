@@ -49,8 +49,11 @@ func start(ctx context.Context, own Options) int {
 	p := program{own: own, stdin: own.Stdin, stdout: own.Stdout, stderr: own.Stderr}
 	p.externs = externs{prefix: own.Program + "-", socket: p.socket}
 	known := own.commandsFor(commands.New(nil))
-	o, err := parseFlags(own.Peer, own.Args, func(word string) bool {
-		return interp.New(interp.Config{Commands: known}).Command(word) != nil || !isFile(word) && p.externs.find(word) != nil
+	o, err := parseFlags(own.Peer, own.Args, func(word string) *interp.Command {
+		if c := interp.New(interp.Config{Commands: known}).Command(word); c != nil || isFile(word) {
+			return c
+		}
+		return p.externs.find(word)
 	})
 	p.options = o
 	switch {

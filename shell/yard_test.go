@@ -5,8 +5,12 @@ import (
 	"testing"
 
 	"github.com/juxta-p2p/juxta/peergroup"
+	"github.com/juxta-p2p/juxta/shell/interp"
 	"github.com/juxta-p2p/juxta/shell/lang"
 )
+
+// known knows no command.
+func known(string) *interp.Command { return nil }
 
 // TestYardOnTheCommandLine: its words are a command as with -c, whatever stands in
 // them.
@@ -16,7 +20,7 @@ func TestYardOnTheCommandLine(t *testing.T) {
 		{"yard"},
 		{"yard", "=", "x=y", "it's", `"quoted"`, "$home", `back\slash`, "a;b|c", "#no", "", "two\nlines \"$x\" '\\", "ünï☃"},
 	} {
-		o, err := parseFlags(peergroup.Config{}, append([]string{"--listen", "tcp://127.0.0.1:1"}, args...), nil)
+		o, err := parseFlags(peergroup.Config{}, append([]string{"--listen", "tcp://127.0.0.1:1"}, args...), known)
 		if err != nil || !o.hasCommand || o.script != "" || !o.peer.NoLAN || !o.peer.NoMulticast || !o.peer.ClientOnly || len(o.peer.Listen) != 0 ||
 			!o.hasHome || o.home != "" {
 			t.Fatalf("%q: %+v, %v", args, o, err)
@@ -38,11 +42,11 @@ func TestYardOnTheCommandLine(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"a.jsh", "b.jsh"}, {"-c", "whoami", "yard"}} {
-		if _, err := parseFlags(peergroup.Config{}, args, nil); err == nil {
+		if _, err := parseFlags(peergroup.Config{}, args, known); err == nil {
 			t.Errorf("%q is taken", args)
 		}
 	}
-	if o, err := parseFlags(peergroup.Config{}, []string{"./yard"}, nil); err != nil || o.script != "./yard" {
+	if o, err := parseFlags(peergroup.Config{}, []string{"./yard"}, known); err != nil || o.script != "./yard" {
 		t.Errorf("a script of that name: %+v, %v", o, err)
 	}
 }

@@ -57,7 +57,9 @@ func (p *toy) session(cfg interp.Config) (*interp.Session, func() string, error)
 			c.Row(interp.Field{Name: "name", Value: "ann"}, interp.Field{Name: "age", Value: 7 * time.Second})
 			return nil
 		}},
-		{Name: "fail", Run: func(context.Context, *interp.Call) error { return interp.NotFoundf("nothing there").Try("look elsewhere") }},
+		{Name: "fail", Run: func(context.Context, *interp.Call) error {
+			return interp.NotFoundf("nothing there").Try("look elsewhere")
+		}},
 		{Name: "warn", Run: func(_ context.Context, c *interp.Call) error { c.Notice("take care"); return nil }},
 		{Name: "panic", Run: func(context.Context, *interp.Call) error { panic("out of cheese") }},
 		{Name: "exit", Run: func(_ context.Context, c *interp.Call) error { c.Session.Exit(7); return nil }},
@@ -271,7 +273,9 @@ func TestObjects(t *testing.T) {
 	if err != nil || about != (control.About{API: 1, Name: "toy", PID: os.Getpid(), PeerID: "urn:x", Socket: c.Socket()}) {
 		t.Errorf("%+v, %v", about, err)
 	}
-	var all struct{ Commands []struct{ Name, Usage string } }
+	var all struct {
+		Commands []struct{ Name, Usage string }
+	}
 	if err := json.Unmarshal([]byte(get(t, c, "/v1/commands")), &all); err != nil || len(all.Commands) != 9 || all.Commands[0].Name != "say" || all.Commands[0].Usage != "say" {
 		t.Errorf("%+v, %v", all, err)
 	}
