@@ -22,7 +22,6 @@ type attachment struct {
 	*program
 	client *control.Client
 	prompt string
-	cancel context.CancelFunc // ends the command that runs
 	exited bool
 	status int // of the last command that failed
 }

@@ -221,14 +221,17 @@ func (s *Server) Close() error { return s.close() }
 func (s *Server) shut() error {
 	s.Drain()
 	s.cancel()
-	cut := time.AfterFunc(closeWithin, func() { _ = s.http.Close() }) // for those that do not read
+	short, cancel := context.WithTimeout(context.Background(), closeWithin)
+	defer cancel()
+	err := s.http.Shutdown(short) // lets answers end as they should
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.http.Close() // of those that do not read
+	}
 	s.mu.Lock()
 	for s.running > 0 {
 		s.idle.Wait()
 	}
 	s.mu.Unlock()
-	cut.Stop()
-	err := s.http.Close()
 	s.serving.Wait()
 	if err != nil {
 		err = fmt.Errorf("control: %w", err)
