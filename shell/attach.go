@@ -2,11 +2,13 @@ package shell
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/juxta-p2p/juxta/shell/control"
@@ -88,6 +90,11 @@ func (a *attachment) lines(ctx context.Context, commands chan context.CancelFunc
 		}()
 	}
 	if a.interactive {
+		listening, stop := context.WithCancel(ctx)
+		var hearing sync.WaitGroup
+		defer hearing.Wait()
+		defer stop()
+		hearing.Go(func() { a.hear(listening) })
 		a.term.SetCompleter(func(before string, asked bool) (all []terminal.Suggestion) {
 			ctx, cancel := context.WithTimeout(ctx, suggestWithin)
 			defer cancel()
@@ -121,6 +128,22 @@ func (a *attachment) lines(ctx context.Context, commands chan context.CancelFunc
 		}
 		if status := a.run(ctx, commands, src); status != interp.StatusOK && !a.interactive && !a.keepGoing {
 			return
+		}
+	}
+}
+
+// hear shows what the shell of the other peer tells its user: the words of others.
+func (a *attachment) hear(ctx context.Context) {
+	for line, err := range a.client.Events(ctx) {
+		var e struct{ Event, Command, Text string }
+		if err != nil || json.Unmarshal(line, &e) != nil {
+			return
+		}
+		switch e.Event {
+		case "notice":
+			a.session.Notice(e.Command, e.Text)
+		case "end":
+			a.session.Notice("shell", "the peer ends")
 		}
 	}
 }
@@ -163,6 +186,7 @@ func (a *attachment) run(ctx context.Context, commands chan context.CancelFunc, 
 		a.session.Report("shell", &interp.Error{Status: status, Code: interp.CodeInterrupted, Message: "interrupted"})
 	case err != nil:
 		status = a.unreachable(ctx, a.attach, err)
+		a.exited = errors.Is(err, control.ErrNotRunning)
 	default:
 		status, a.exited = *last.Status, last.Exited
 		if last.Prompt != "" {

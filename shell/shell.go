@@ -409,8 +409,8 @@ func (p *program) command(ctx context.Context) (string, error) {
 // has a short time only.
 func (p *program) leave(peer *peergroup.Peer) int {
 	status := p.session.ExitStatus()
-	if p.interactive && !p.session.Exited() {
-		status = interp.StatusOK // Ctrl-D after a command that failed is no failure
+	if (p.interactive || p.word == "up") && !p.session.Exited() {
+		status = interp.StatusOK // being told to end is no failure, whatever failed before
 	}
 	_ = p.term.Close()
 	closed := make(chan struct{})
@@ -419,7 +419,7 @@ func (p *program) leave(peer *peergroup.Peer) int {
 		p.drain()
 		p.session.Close()
 		if err := errors.Join(peer.Close(), p.unserve()); err != nil && status == interp.StatusOK {
-			fmt.Fprintf(p.stderr, "juxta: %v\n", err)
+			fmt.Fprintf(p.stderr, "%s: %v\n", p.own.Program, err)
 			status = interp.StatusFailed
 		}
 	}()
@@ -431,9 +431,10 @@ func (p *program) leave(peer *peergroup.Peer) int {
 	defer limit.Stop()
 	select {
 	case <-closed:
+		return status
 	case <-limit.C:
+		return interp.StatusFailed
 	}
-	return interp.StatusFailed // the caller tells the signal
 }
 
 // greeting is what a user sees first: who, where, what to do.

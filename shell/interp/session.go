@@ -165,8 +165,12 @@ func (s *Session) Run(ctx context.Context, src string) int {
 		s.setStatus(StatusInterrupted)
 		return StatusInterrupted
 	}
-	for _, p := range script {
+	for i, p := range script {
 		status := s.pipeline(ctx, p)
+		if status == StatusOK && ctx.Err() != nil && i+1 < len(script) { // between two commands
+			s.Report("shell", classify(errInterrupted))
+			status = StatusInterrupted
+		}
 		s.setStatus(status)
 		if s.Exited() || ctx.Err() != nil || status == StatusInterrupted || status != StatusOK && s.StopOnError {
 			break

@@ -88,3 +88,80 @@ func interrupted(t *testing.T, cmd *exec.Cmd, sig os.Signal) (end, time.Duration
 	e.status = cmd.ProcessState.ExitCode()
 	return e, time.Since(began)
 }
+
+// TestServiceManager: what a service manager does to a peer.
+func TestServiceManager(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+		t.Run(sig.String(), func(t *testing.T) {
+			t.Parallel()
+			dir := sockets(t)
+			cmd := service(t, dir, "ann")
+			asking := program(t, "--attach", "ann", "--json", "-c", "echo ready; sleep 1h")
+			asking.Env = append(asking.Env, "XDG_RUNTIME_DIR="+dir)
+			out, err := asking.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := asking.Start(); err != nil {
+				t.Fatal(err)
+			}
+			lines := bufio.NewScanner(out)
+			lines.Scan()
+			if err := cmd.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+			state, err := cmd.Process.Wait()
+			if err != nil || state.ExitCode() != 0 {
+				t.Errorf("%v, %v", state, err)
+			}
+			_ = asking.Wait() // the status says what is to be said
+			if status := asking.ProcessState.ExitCode(); status != 130 {
+				t.Errorf("who runs a command then gets status %d", status)
+			}
+		})
+	}
+}
+
+// TestAttachInterrupted: SIGINT ends the command at the other peer too.
+func TestAttachInterrupted(t *testing.T) {
+	t.Parallel()
+	dir := sockets(t)
+	service(t, dir, "ann")
+	cmd := program(t, "--json", "--attach", "ann", "--session", "s", "-c", "echo ready; sleep 1h; echo never")
+	cmd.Env = append(cmd.Env, "XDG_RUNTIME_DIR="+dir)
+	got, took := interrupted(t, cmd, syscall.SIGINT)
+	if got.status != 130 || got.out != "" || took > patience/3 {
+		t.Errorf("%+v after %v", got, took)
+	}
+	deadline := time.Now().Add(patience)
+	for { // the session is free as soon as the command has ended
+		got := attach(t, dir, "--attach", "ann", "--session", "s", "-c", "echo free")
+		if got.out == "free\n" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the session stays busy: %+v", got)
+		}
+	}
+}
+
+// TestAttachAsAnotherUser: the peer of one user is out of reach for others.
+func TestAttachAsAnotherUser(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: other users cannot attach to a peer: acting as another user needs root")
+	}
+	dir := sockets(t)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	service(t, dir, "ann")
+	cmd := program(t, "--attach", filepath.Join(dir, "juxta-control", "ann", "sock"), "-c", "whoami")
+	cmd.Dir, cmd.Env = "/", append(cmd.Env, "XDG_RUNTIME_DIR="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	got := finish(t, cmd, "")
+	if got.status != 4 || got.out != "" || !strings.Contains(got.errors, "may not be controlled by this user") {
+		t.Errorf("%+v", got)
+	}
+}
