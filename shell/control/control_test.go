@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -529,6 +530,15 @@ func TestFolder(t *testing.T) {
 	}
 	if _, err := control.Folder(); err == nil {
 		t.Error("a folder that others may look into is used")
+	}
+}
+
+// TestIdle: a server that nobody asks is one goroutine that waits.
+func TestIdle(t *testing.T) {
+	before := runtime.NumGoroutine()
+	serve(t)
+	if more := runtime.NumGoroutine() - before; more > 1 {
+		t.Errorf("%d goroutines more", more)
 	}
 }
 
