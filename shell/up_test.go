@@ -127,6 +127,8 @@ func TestUp(t *testing.T) {
 		{"nobody there", []string{"--attach", filepath.Join(dir, "nix"), "-c", "echo a"}, "", 3, "", "no peer listens on"},
 		{"the name is taken", []string{"up", "ann", "--lan", "off", "--multicast", "off", "--client-only", "--home", t.TempDir(), "--log", "error"}, "", 5, "",
 			fmt.Sprintf("juxta: another peer called \"ann\" runs already, process %d; juxta up NAME gives this one another name\n", os.Getpid())},
+		{"it begins badly", []string{"up", "eve", "--lan", "off", "--multicast", "off", "--client-only", "--home", t.TempDir(), "--log", "error", "-c", "nix"}, "", 2, "",
+			`there is no command "nix"`},
 		{"listed", []string{"running", "--json"}, "", 0, fmt.Sprintf(`{"name":"ann","pid":%d,"peer_id":"urn:jxta:`, os.Getpid()), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
