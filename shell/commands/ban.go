@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/peergroup"
 	"github.com/juxta-p2p/juxta/peergroup/governance"
 	"github.com/juxta-p2p/juxta/shell/interp"
@@ -166,10 +165,10 @@ func charterOf(c *interp.Call) (*governance.Charter, error) {
 }
 
 // ownGroup makes a group with moderators and joins it.
-func (h *Host) ownGroup(ctx context.Context, c *interp.Call, gid id.Group, name, desc string, charter *governance.Charter) error {
-	g, err := h.group().Create(ctx, peergroup.Spec{Name: name, Description: desc, ID: gid, Charter: charter})
+func (h *Host) ownGroup(ctx context.Context, c *interp.Call, spec peergroup.Spec) error {
+	g, err := h.group().Create(ctx, spec)
 	if err != nil {
-		return interp.Because(err, "cannot make %q", name)
+		return interp.Because(err, "cannot make %q", spec.Name)
 	}
 	return h.entered(ctx, c, g, 0)
 }

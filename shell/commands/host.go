@@ -38,13 +38,13 @@ type Host struct {
 	session *interp.Session
 
 	mu   sync.Mutex
-	made map[id.Group]bool // groups whose advertisement this session made
-	auto bool              // talk reaches this peer under its name in every group joined
+	made map[id.Group]peergroup.Spec // groups whose advertisement this session made
+	auto bool                        // talk reaches this peer under its name in every group joined
 }
 
 // New returns a host for the peer, which must outlive it.
 func New(peer *peergroup.Peer) *Host {
-	return &Host{peer: peer, made: map[id.Group]bool{}}
+	return &Host{peer: peer, made: map[id.Group]peergroup.Spec{}}
 }
 
 // Peer returns the peer.
@@ -59,7 +59,8 @@ func (h *Host) Commands() []*interp.Command {
 	for _, f := range []func(*Host) *interp.Command{
 		whoamiCommand, peersCommand, groupsCommand, searchCommand, publishCommand, flushCommand,
 		rdvstatusCommand, rdvcontrolCommand, metricsCommand, peerinfoCommand, routeCommand, whyCommand, transportsCommand, relaystatusCommand, yardCommand,
-		newpgrpCommand, joinCommand, leaveCommand, chpgrpCommand, banCommand, inviteCommand, acceptCommand,
+		newpgrpCommand, joinCommand, loginCommand, whoCommand, requestCommand, inviteCommand, acceptCommand, revokeCommand,
+		banCommand, leaveCommand, chpgrpCommand,
 		talkCommand, newpipeCommand, mkpipeCommand, mkmsgCommand, putCommand, getCommand, sendCommand, recvCommand,
 		envCommand, setCommand, unsetCommand, catCommand, echoCommand, grepCommand, wcCommand, moreCommand,
 		importfileCommand, exportfileCommand, sleepCommand, historyCommand, clearCommand,

@@ -2,135 +2,238 @@ package commands
 
 import (
 	"context"
-	"encoding/base64"
+	"crypto/x509"
 	"errors"
+	"fmt"
+	"io"
 	"os"
-	"strings"
+	"time"
 
 	"github.com/juxta-p2p/juxta/advertisements/credential"
+	"github.com/juxta-p2p/juxta/core/identity"
 	"github.com/juxta-p2p/juxta/peergroup"
+	"github.com/juxta-p2p/juxta/peergroup/governance"
+	"github.com/juxta-p2p/juxta/peergroup/membership"
 	"github.com/juxta-p2p/juxta/shell/interp"
 )
 
+// inviteFor is how long an invitation is good unless told otherwise.
+const inviteFor = 365 * 24 * time.Hour
+
+// maxPEM bounds what is read as a request or an invitation.
+const maxPEM = 64 << 10
+
+func requestCommand(h *Host) *interp.Command {
+	return &interp.Command{
+		Name: "request", Family: familyGroups, Summary: "prints what a founder needs to invite this peer into a group",
+		Complete: nothing,
+		Details: "It is this peer's public key, which is no secret. The founder should make sure that it\narrives unaltered: both can compare the fingerprint.\n" +
+			"JSON: variable, fingerprint.",
+		Examples: []interp.Example{{Line: "request | exportfile bob.request", Text: "writes it to a file, to be sent"}, {Line: "r = request", Text: "keeps it in a variable"}},
+		Run: func(_ context.Context, c *interp.Call) error {
+			i := h.peer.Identity()
+			if i == nil || i.Peer() != h.peer.ID() {
+				return interp.Failf("this peer's ID is not made of a key")
+			}
+			return printed(c, membership.Request(i), interp.Field{Name: "fingerprint", Value: i.Fingerprint()})
+		},
+	}
+}
+
 func inviteCommand(h *Host) *interp.Command {
 	return &interp.Command{
-		Name: "invite", Family: familyGroups, Summary: "invites somebody to the current group, if it is closed",
-		Args: "[KEY]", MaxArgs: 1, Complete: nothing,
-		Options: []interp.Option{
-			{Letter: "k", Name: "key", Help: "write the key of this peer, which others need for inviting it"},
-			{Letter: "n", Name: "name", Value: "NAME", Help: "name of the invited, for the members"},
-			{Letter: "t", Name: "term", Value: "TIME", Help: "how long the invitation holds (default ten years)"},
-			{Letter: "o", Name: "output", Value: "FILE", Help: "write the invitation, or the key, there"},
-		},
-		Details: "Only moderators can invite. Whoever is invited tells them the key of the peer (invite -k), gets the\n" +
-			"invitation by whatever way, and joins with accept. It is of no use without the key.\n" +
-			"JSON: group_id, name, invitation; with -k: key.",
-		Examples: []interp.Example{{Line: "invite -k", Text: "the key of this peer"}, {Line: "invite -n bob -o bob.txt MCowBQYDK2VwAyEA...", Text: "an invitation in a file"}},
+		Name: "invite", Family: familyGroups, Summary: "invites somebody to the current group",
+		Args: "NAME REQUEST", MinArgs: 2, MaxArgs: 2,
+		Options: []interp.Option{{Letter: "t", Name: "term", Value: "DURATION", Help: "for how long (default 8760h, a year)"}},
+		Details: "REQUEST is a file, or a variable, with what request printed at the other peer. What is\nprinted is for accept there; nobody else can use it. Only the founder of a\ngroup with certificates can invite, and the moderators of a closed one.\n" +
+			"JSON: variable, name, serial, fingerprint, until.\nStatus 4: this peer may not invite.",
+		Examples: []interp.Example{{Line: "invite bob bob.request | exportfile bob.pem", Text: "an invitation for a year"},
+			{Line: "invite -t 24h bob bob.request", Text: "for a day"}},
 		Run: func(_ context.Context, c *interp.Call) error {
-			if c.Flag("k") {
-				ident := h.peer.Identity()
-				if ident == nil {
-					return interp.Failf("the ID of this peer is not made of a key")
-				}
-				text := base64.StdEncoding.EncodeToString(ident.SPKI())
-				if file := c.Value("o", ""); file != "" {
-					return written(os.WriteFile(file, []byte(text+"\n"), 0o600))
-				}
-				c.Line(text, interp.Field{Name: "key", Value: text})
-				return nil
-			}
-			if len(c.Args) == 0 {
-				return interp.Usagef("invite wants the key of whom to invite").Try("the other one gets it by invite -k")
-			}
-			text := c.Args[0].Text
-			if v, ok := c.Variable(c.Args[0]); ok {
-				if d, ok := v.Object.(Document); ok {
-					text = string(d)
-				}
-			}
-			key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
-			if err != nil {
-				return interp.Usagef("that is no key").Try("the other one gets it by invite -k")
-			}
-			term, err := c.Duration("t", 0)
+			g := h.group()
+			m := g.Membership()
+			term, err := c.Duration("t", inviteFor)
 			if err != nil {
 				return err
 			}
+			b, err := pemOf(c, c.Args[1])
+			if err != nil {
+				return err
+			}
+			key, err := membership.ReadRequest(b)
+			if err != nil {
+				return interp.Because(err, "that is no request").Try("request prints one at the peer to be invited")
+			}
+			if isClosed(g) {
+				return inviteClosed(c, g, key, c.Args[0].Text, term)
+			}
+			invitation, err := m.Invite(key, c.Args[0].Text, term)
+			if err != nil {
+				return notFounder(err)
+			}
+			var x *x509.Certificate
+			for _, x = range m.Issued() {
+				continue // the last is the one just issued
+			}
+			spki, err := x509.MarshalPKIXPublicKey(key)
+			if err != nil || x == nil {
+				return interp.Because(err, "cannot show it")
+			}
+			return printed(c, invitation, interp.Field{Name: "name", Value: c.Args[0].Text}, interp.Field{Name: "serial", Value: x.SerialNumber.Text(16)},
+				interp.Field{Name: "fingerprint", Value: identity.Fingerprint(spki)}, interp.Field{Name: "until", Value: x.NotAfter})
+		},
+	}
+}
+
+func acceptCommand(h *Host) *interp.Command {
+	return &interp.Command{
+		Name: "accept", Family: familyGroups, Summary: "takes an invitation, and joins the group",
+		Args: "INVITATION", MinArgs: 1, MaxArgs: 1,
+		Options: []interp.Option{interp.WaitOption("how long to wait for the rendezvous of a closed group (default 3s)")},
+		Details: "INVITATION is a file, or a variable, with what invite printed at the other peer. That of a\nclosed group is joined, and becomes the current one; another one must be the current\ngroup already, and the invitation is kept, so that joining it again asks for nothing.\n" +
+			"Status 4: it is for another peer or group, expired or revoked.",
+		Examples: []interp.Example{{Line: "join crew; accept bob.pem", Text: "becomes a member of crew"}, {Line: "accept club.pem", Text: "joins a closed group"}},
+		Run: func(ctx context.Context, c *interp.Call) error {
 			g := h.group()
-			inv, err := g.Invite(key, c.Value("n", ""), term)
+			b, err := pemOf(c, c.Args[0])
 			if err != nil {
-				failed := notModerator(err, "cannot invite to %s", g.Name())
-				if errors.Is(err, peergroup.ErrNotClosed) {
-					return interp.Because(err, "cannot invite to %s", g.Name()).Try("whoever finds it can join it; newpgrp --closed -j NAME makes one that is closed")
-				}
-				return failed
+				return err
 			}
-			pem, err := inv.MarshalText()
+			if inv := new(peergroup.Invitation); inv.UnmarshalText(b) == nil {
+				return h.acceptClosed(ctx, c, inv)
+			}
+			if err := g.Membership().Accept(b); err != nil {
+				return interp.Deniedf("the invitation is of no use: %v", err)
+			}
+			a, err := g.Membership().Apply(membership.MethodKey)
+			if err == nil {
+				_, err = g.Membership().Join(a)
+			}
 			if err != nil {
-				return interp.Because(err, "cannot print the invitation")
+				return notMember(err, g.Name())
 			}
-			if file := c.Value("o", ""); file != "" {
-				if err := written(os.WriteFile(file, pem, 0o600)); err != nil {
-					return err
-				}
-				pem = nil
-			}
-			if c.JSON() {
-				c.Row(interp.Field{Name: "group_id", Value: g.ID().String()}, interp.Field{Name: "name", Value: c.Value("n", "")},
-					interp.Field{Name: "invitation", Value: string(pem)})
-				return nil
-			}
-			c.Print(string(pem))
 			return nil
 		},
 	}
 }
 
-func written(err error) error {
+// isClosed reports whether outsiders see nothing of a group.
+func isClosed(g *peergroup.Group) bool {
+	p := g.Governance()
+	return p != nil && p.Charter().Mode == governance.Closed
+}
+
+// inviteClosed invites to a closed group.
+func inviteClosed(c *interp.Call, g *peergroup.Group, key any, name string, term time.Duration) error {
+	spki, err := x509.MarshalPKIXPublicKey(key)
 	if err != nil {
-		return interp.Because(err, "cannot write it")
+		return interp.Because(err, "that is no key")
 	}
+	inv, err := g.Invite(spki, name, term)
+	if errors.Is(err, governance.ErrNotModerator) {
+		return interp.Deniedf("only moderators of %s can invite", g.Name())
+	}
+	if err != nil {
+		return interp.Because(err, "cannot invite")
+	}
+	text, err := inv.MarshalText()
+	if err != nil {
+		return interp.Because(err, "cannot print the invitation")
+	}
+	return printed(c, text, interp.Field{Name: "name", Value: name}, interp.Field{Name: "serial", Value: inv.Certificate.SerialNumber.Text(16)},
+		interp.Field{Name: "fingerprint", Value: identity.Fingerprint(spki)}, interp.Field{Name: "until", Value: inv.Certificate.NotAfter})
+}
+
+// acceptClosed joins a closed group and makes it the current one.
+func (h *Host) acceptClosed(ctx context.Context, c *interp.Call, inv *peergroup.Invitation) error {
+	wait, err := c.Duration("w", defaultWait)
+	if err != nil {
+		return err
+	}
+	g, err := h.group().Accept(ctx, inv)
+	switch {
+	case errors.Is(err, peergroup.ErrJoined):
+		return alreadyIn(inv.Group.Name)
+	case errors.Is(err, credential.ErrOtherKey):
+		return interp.Deniedf("the invitation is for another peer").Try("request prints what is needed to invite this one")
+	case err != nil:
+		return interp.Because(err, "cannot join %q", inv.Group.Name)
+	}
+	return h.entered(ctx, c, g, wait)
+}
+
+func revokeCommand(h *Host) *interp.Command {
+	return &interp.Command{
+		Name: "revoke", Family: familyGroups, Summary: "takes certificates of the current group back",
+		Args: "NAME", MinArgs: 1, MaxArgs: -1, Complete: nothing,
+		Details:  "NAME is that of the certificate, or its serial number; who -i lists them. All members\nhear of it at once, or within a minute, and then refuse whoever has it.\nJSON: name, serial.\nStatus 3: there is no such certificate. Status 4: this peer is not the founder.",
+		Examples: []interp.Example{{Line: "revoke bob", Text: "takes back what bob has"}, {Line: "revoke 5f1c29", Text: "one certificate, by its number"}},
+		Run: func(_ context.Context, c *interp.Call) error {
+			m := h.group().Membership()
+			if !m.CanInvite() {
+				return notFounder(membership.ErrNoIssuer)
+			}
+			var all []*x509.Certificate
+			for i := range c.Args {
+				found := false
+				for _, x := range m.Issued() {
+					if name := c.Args[i].Text; x.Subject.CommonName == name || x.SerialNumber.Text(16) == name {
+						all, found = append(all, x), true
+					}
+				}
+				if !found {
+					return interp.NotFoundf("no certificate is called %q", c.Args[i].Text).Try("who -i lists them")
+				}
+			}
+			if err := m.Revoke(all...); err != nil {
+				return notFounder(err)
+			}
+			if c.JSON() {
+				for _, x := range all {
+					c.Row(interp.Field{Name: "name", Value: x.Subject.CommonName}, interp.Field{Name: "serial", Value: x.SerialNumber.Text(16)})
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// notFounder is an error of issuing or revoking.
+func notFounder(err error) error {
+	if errors.Is(err, membership.ErrNoIssuer) {
+		return interp.Deniedf("only the founder of a group with certificates can do that").Try("newpgrp --certificates makes such a group")
+	}
+	return interp.Because(err, "cannot do that")
+}
+
+// printed is a PEM as result: in a variable if there is one, else as text.
+func printed(c *interp.Call, b []byte, fields ...interp.Field) error {
+	if c.Named() || c.JSON() {
+		return c.Made(Document(b), fmt.Sprintf("document of %d octets", len(b)), fields...)
+	}
+	c.Print(string(b))
 	return nil
 }
 
-func acceptCommand(h *Host) *interp.Command {
-	return &interp.Command{
-		Name: "accept", Family: familyGroups, Summary: "joins a closed group by an invitation and makes it the current one",
-		Args: "FILE", MinArgs: 1, MaxArgs: 1,
-		Options: []interp.Option{interp.WaitOption("how long to wait for the group's rendezvous (default 3s)")},
-		Details: "The invitation is a file, or a document in a variable. It must have been made for the key of this peer.\n" +
-			"JSON: variable, name, group_id, role, connected.",
-		Examples: []interp.Example{{Line: "accept bob.txt", Text: "joins the group that the invitation is for"}, {Line: "inv = importfile bob.txt; accept inv", Text: "the same in two steps"}},
-		Run: func(ctx context.Context, c *interp.Call) error {
-			wait, err := c.Duration("w", defaultWait)
-			if err != nil {
-				return err
-			}
-			var text []byte
-			if v, ok := c.Variable(c.Args[0]); ok {
-				if d, ok := v.Object.(Document); ok {
-					text = d
-				}
-			}
-			if text == nil {
-				if text, err = os.ReadFile(c.Args[0].Text); err != nil {
-					return interp.Because(err, "cannot read the invitation")
-				}
-			}
-			inv := new(peergroup.Invitation)
-			if err := inv.UnmarshalText(text); err != nil {
-				return interp.Because(err, "cannot take %s", c.Args[0].Text)
-			}
-			g, err := h.group().Accept(ctx, inv)
-			switch {
-			case errors.Is(err, peergroup.ErrJoined):
-				return alreadyIn(inv.Group.Name)
-			case errors.Is(err, credential.ErrOtherKey):
-				return interp.Because(err, "cannot join %q", inv.Group.Name).Try("invite -k tells the key of this peer")
-			case err != nil:
-				return interp.Because(err, "cannot join %q", inv.Group.Name)
-			}
-			return h.entered(ctx, c, g, wait)
-		},
+// pemOf reads a PEM from the variable or the file that an argument names.
+func pemOf(c *interp.Call, a interp.Arg) ([]byte, error) {
+	if v, ok := c.Variable(a); ok {
+		if doc, ok := v.Object.(Document); ok {
+			return doc, nil
+		}
+		return []byte(c.Session.TextOf(v.Object)), nil
 	}
+	f, err := os.Open(a.Text)
+	if err != nil {
+		return nil, interp.Because(err, "cannot read it")
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxPEM+1))
+	switch {
+	case err != nil:
+		return nil, interp.Because(err, "cannot read it")
+	case len(b) > maxPEM:
+		return nil, interp.Failf("%s is larger than %d KiB", a.Text, maxPEM>>10)
+	}
+	return b, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/peergroup"
+	"github.com/juxta-p2p/juxta/peergroup/membership"
 	"github.com/juxta-p2p/juxta/protocols/discovery"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 	"github.com/juxta-p2p/juxta/shell/interp"
@@ -20,6 +21,8 @@ func joinCommand(h *Host) *interp.Command {
 		Options: []interp.Option{
 			{Letter: "d", Value: "GROUP", Help: "the group, as in the original shell"},
 			{Letter: "r", Name: "rendezvous", Help: "be a rendezvous of the group, where others can meet"},
+			fieldsOption(),
+			{Letter: "A", Help: "do not apply for membership; login does so later"},
 			interp.WaitOption("how long to look for the group, and then for its rendezvous (default 3s)"),
 		},
 		Complete: func(s *interp.Session, n int) []interp.Suggestion {
@@ -28,10 +31,11 @@ func joinCommand(h *Host) *interp.Command {
 			}
 			return append(s.Variables(classGroupAdv), h.knownGroups()...)
 		},
-		Details: "A group is the variable of its advertisement, its name or its ID. Without an argument\nit lists the groups that were joined.\n" +
+		Details: "A group is the variable of its advertisement, its name or its ID. Without an argument\nit lists the groups that were joined. What the group asks for, such as a password, is\nasked as login does.\n" +
 			"JSON: variable, name, group_id, role, connected.",
 		Examples: []interp.Example{{Line: "groups -r; join group0", Text: "joins the first group found"}, {Line: "join crew", Text: "looks for a group of that name"},
-			{Line: "join -r crew", Text: "joins it as a rendezvous"}},
+			{Line: "join -r crew", Text: "joins it as a rendezvous"},
+			{Line: "join -f crew.txt crew", Text: "takes name and password from a file"}},
 		Run: func(ctx context.Context, c *interp.Call) error {
 			wait, err := c.Duration("w", defaultWait)
 			if err != nil {
@@ -59,6 +63,25 @@ func joinCommand(h *Host) *interp.Command {
 
 func alreadyIn(name string) error {
 	return interp.Failf("this peer is in %q already", name).Try("chpgrp makes it the current group")
+}
+
+// howToJoin says what makes this peer a member of the group that it is in.
+func howToJoin(g *peergroup.Group) string {
+	if a, err := g.Membership().Apply(""); err == nil && len(a.Fields()) > 0 {
+		return "login asks for a name or a password"
+	}
+	return "its founder needs what request prints, and accept takes the invitation"
+}
+
+// application asks for what a group wants to know, nil if that is nothing, or if there is
+// nobody to be asked.
+func (h *Host) application(ctx context.Context, c *interp.Call, adv *advertisements.Group) func(*membership.Authenticator) error {
+	parm, _ := adv.Service(id.ClassMembership)
+	kind, err := membership.KindOf(id.ModuleSpec{}, parm)
+	if err != nil || kind == membership.None || c.Flag("A") || c.Value("f", "") == "" && c.Session.ReadSecret == nil {
+		return nil
+	}
+	return func(a *membership.Authenticator) error { return fill(ctx, c, a) }
 }
 
 // knownGroups lists the names of groups in the own cache.
@@ -104,22 +127,23 @@ func (h *Host) findGroupAdv(ctx context.Context, c *interp.Call, a interp.Arg, w
 // join joins a group, makes it the current one and tells about it.
 func (h *Host) join(ctx context.Context, c *interp.Call, adv *advertisements.Group, rdv bool, wait time.Duration) error {
 	h.mu.Lock()
-	rdv = rdv || h.made[adv.ID]
+	spec, made := h.made[adv.ID]
 	h.mu.Unlock()
+	apply := h.application(ctx, c, adv)
 	in := h.group()
 	var g *peergroup.Group
 	var err error
-	switch {
-	case !rdv:
-		g, err = in.Join(ctx, adv)
-	case adv.Spec != id.SpecGenericGroup || len(adv.Services) > 0:
-		return interp.Failf("this program cannot be a rendezvous of %q, which has rules of its own", adv.Name).Try("join it without -r")
-	default:
-		g, err = in.Create(ctx, peergroup.Spec{Name: adv.Name, Description: adv.Desc, ID: adv.ID})
+	if made {
+		spec.Apply = apply
+		g, err = in.Create(ctx, spec)
+	} else {
+		g, err = in.JoinWith(ctx, adv, peergroup.JoinConfig{Apply: apply, Rendezvous: rdv})
 	}
 	switch {
 	case errors.Is(err, peergroup.ErrJoined):
 		return alreadyIn(adv.Name)
+	case errors.Is(err, membership.ErrPassword), errors.Is(err, membership.ErrName):
+		return notMember(err, adv.Name)
 	case err != nil:
 		return interp.Because(err, "cannot join %q", adv.Name)
 	}
@@ -137,6 +161,10 @@ func (h *Host) entered(ctx context.Context, c *interp.Call, g *peergroup.Group, 
 	h.mu.Lock()
 	auto := h.auto
 	h.mu.Unlock()
+	if asks(g) {
+		c.Notice("this peer is in %s, but no member: %s", g.Name(), howToJoin(g))
+		auto = false
+	}
 	if auto {
 		if err := h.loginSelf(ctx, g); err != nil {
 			c.Notice("nobody can talk to you in %s: %v", g.Name(), err)

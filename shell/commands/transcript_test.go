@@ -236,7 +236,7 @@ func (p *player) start(specs []string) {
 		s := &shell{peer: peer}
 		host := commands.New(peer)
 		s.session = interp.New(interp.Config{
-			Commands: host.Commands(), Out: s, Err: s, Describe: host.Describe, ReadLine: s.readLine, Terminal: p.terminal,
+			Commands: host.Commands(), Out: s, Err: s, Describe: host.Describe, ReadLine: s.readLine, ReadSecret: s.readLine, Terminal: p.terminal,
 		})
 		if err := host.Attach(s.session); err != nil {
 			t.Fatal(err)
