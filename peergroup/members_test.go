@@ -3,6 +3,7 @@ package peergroup_test
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -53,7 +54,7 @@ func (w *town) start(cfg peergroup.Config) *peergroup.Peer {
 	w.t.Helper()
 	cfg.NoLAN = true
 	cfg.Transports = []endpoint.Transport{w.mem.Transport(memory.TransportConfig{Name: cfg.Name})}
-	p, err := peergroup.Start(w.t.Context(), cfg)
+	p, err := peergroup.Start(context.Background(), cfg)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -277,7 +278,7 @@ func (c *guild) invite(p *peergroup.Peer) []byte {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	b, err := c.anns.Membership().Invite(key, p.Name(), 24*time.Hour)
+	b, err := c.anns.Membership().Invite(key, p.Name(), 30*24*time.Hour)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -426,6 +427,46 @@ func TestPipesOfMembers(t *testing.T) {
 		}
 		if n := tally(t, c.anns, "pipe", "dropped_denied"); n != 2 {
 			t.Errorf("%d counted", n)
+		}
+	})
+}
+
+// TestStreamsOfMembers: a stream, whose way back nobody asks for, goes on in both
+// directions.
+func TestStreamsOfMembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrew(t, access.Certificates())
+		adv := advertisements.NewPipe(c.anns.ID(), "stream", advertisements.Unicast)
+		l, err := c.anns.Sockets().Listen(t.Context(), adv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+		go func() {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(conn, conn)
+			_ = conn.Close()
+		}()
+		time.Sleep(time.Second)
+		conn, err := c.bobs.Sockets().Dial(t.Context(), adv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if _, err := conn.Write([]byte("hello")); err != nil {
+				t.Fatal(err)
+			}
+			b := make([]byte, 5)
+			if _, err := io.ReadFull(conn, b); err != nil || string(b) != "hello" {
+				t.Fatalf("%q, %v", b, err)
+			}
+			time.Sleep(time.Hour)
+		}
+		if err := conn.Close(); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -57,6 +57,9 @@ type nodeConfig struct {
 	segment string
 	answer  bool
 	chance  *rand.Rand
+	shows   string // as credential
+	permit  func() error
+	admit   func(resolver.Shown) error
 }
 
 func newNode(t *testing.T, net *memory.Network, name string, cfg nodeConfig) *node {
@@ -93,7 +96,15 @@ func newNode(t *testing.T, net *memory.Network, name string, cfg nodeConfig) *no
 		},
 	})
 	check()
-	n.res, err = resolver.New(resolver.Config{Scope: scope, Rendezvous: n.rdv, Route: route, Learn: router.Learn, Rand: cfg.chance})
+	n.res, err = resolver.New(resolver.Config{
+		Scope: scope, Rendezvous: n.rdv, Route: route, Learn: router.Learn, Rand: cfg.chance, Permit: cfg.permit, Admit: cfg.admit,
+		Credential: func() xmldoc.Node {
+			if cfg.shows == "" {
+				return xmldoc.Node{}
+			}
+			return xmldoc.NewNode("jxta:Cred", cfg.shows)
+		},
+	})
 	check()
 	ctx, cancel := context.WithCancel(context.Background())
 	err = router.Ask(ctx, n.res)
