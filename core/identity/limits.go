@@ -20,4 +20,30 @@ const (
 	// maxRSABits keeps strangers from making us compute with huge keys: the time
 	// to check one signature grows with the square of the length.
 	maxRSABits = 8192
+
+	// MinPassphrase is the shortest passphrase that keys are encrypted with, in
+	// octets. It keeps out mistakes, not bad passphrases.
+	MinPassphrase = 8
+
+	// attempts is how often somebody is asked for a passphrase.
+	attempts = 3
+
+	// scryptN, scryptR and scryptP are what a guess at a passphrase costs: 16 MiB
+	// of memory, gone through five times, a fifth of a second. Openssl does not use
+	// more memory unless it is told to.
+	scryptN, scryptR, scryptP = 1 << 14, 8, 5
+
+	// maxScryptMemory and maxScryptWork bound what an encrypted key that came from
+	// elsewhere makes us spend: N·r, of 128 octets each, 64 MiB together; and N·r·p,
+	// some seconds.
+	maxScryptMemory = 1 << 19
+	maxScryptWork   = 1 << 24
+	maxScryptR      = 64
+	maxScryptP      = 64
+
+	// maxIterations bounds those of PBKDF2, some seconds.
+	maxIterations = 10_000_000
+
+	// maxSalt bounds the salt of either in octets.
+	maxSalt = 1 << 10
 )

@@ -2,9 +2,6 @@ package identity
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -19,7 +16,7 @@ import (
 
 const (
 	// File is the name of the identity file in a peer's home folder: the key
-	// (PKCS #8), then the certificate, both PEM.
+	// (PKCS #8, encrypted or not), then the certificate, both PEM.
 	File = "identity.pem"
 
 	tempPattern = "identity-*.tmp"
@@ -42,6 +39,15 @@ var (
 // value is fit for use.
 type Config struct {
 	Algorithm Algorithm // of a new key; default Ed25519. An existing key stays what it is.
+
+	// Passphrase is asked for the passphrase of an encrypted key; the prompt tells
+	// people which, without a colon. An error ends the asking. Nil means that
+	// encrypted keys cannot be used.
+	Passphrase func(prompt string) ([]byte, error)
+
+	// Encrypt has a new key kept encrypted, with a new passphrase that Passphrase
+	// is asked for, once. An existing key stays what it is; see [ChangePassphrase].
+	Encrypt bool
 }
 
 // LoadOrCreate returns the identity kept in the folder; if there is none, it makes
@@ -50,16 +56,13 @@ type Config struct {
 // overwritten: with the key, the peer would lose its ID. Several callers at once
 // get the same identity.
 //
-// Errors are those of [Load] and [Identity.Save] but [fs.ErrNotExist].
+// Errors are those of [Open] and [Identity.Save] but [fs.ErrNotExist].
 func LoadOrCreate(dir string, cfg Config) (i *Identity, created bool, err error) {
-	if i, err = Load(dir); !errors.Is(err, fs.ErrNotExist) {
+	if i, err = Open(dir, cfg); !errors.Is(err, fs.ErrNotExist) {
 		return i, false, err
 	}
-	if i, err = New(cfg.Algorithm); err != nil {
-		return nil, false, err
-	}
-	if err = i.Save(dir); errors.Is(err, fs.ErrExist) {
-		i, err = Load(dir) // somebody else was faster
+	if i, err = create(dir, cfg); errors.Is(err, fs.ErrExist) {
+		i, err = Open(dir, cfg) // somebody else was faster
 		return i, false, err
 	}
 	if err != nil {
@@ -71,20 +74,10 @@ func LoadOrCreate(dir string, cfg Config) (i *Identity, created bool, err error)
 // Load reads the identity kept in the folder. The error names the file and wraps
 // [fs.ErrNotExist] if there is none, [fs.ErrPermission] if it may not be read,
 // [ErrExposed] if others than the owner may read or alter it (not checked on
-// Windows), and [ErrFormat] if it is damaged. A symbolic link is followed; the file
+// Windows), [ErrEncrypted] if the key is encrypted (see [Open]), and [ErrFormat] if
+// it is damaged. A symbolic link is followed; the file
 // it leads to is held to the same.
-func Load(dir string) (*Identity, error) {
-	path := filepath.Join(dir, File)
-	b, err := readFile(path)
-	if err != nil {
-		return nil, err
-	}
-	i, err := Parse(b)
-	if err != nil {
-		return nil, fmt.Errorf("%w; put back a copy of %s, or move it away to start as a new peer", err, path)
-	}
-	return i, nil
-}
+func Load(dir string) (*Identity, error) { return Open(dir, Config{}) }
 
 func readFile(path string) ([]byte, error) {
 	// Looked at before it is opened, since opening a named pipe would wait for a
@@ -117,40 +110,45 @@ func readFile(path string) ([]byte, error) {
 
 // Parse reads the text form of an identity, which [Identity.MarshalPEM] writes:
 // nothing but a PKCS #8 key (Ed25519, or RSA of 2048 to 8192 bits) and its
-// self-signed certificate. The error wraps [ErrFormat].
+// self-signed certificate. The error wraps [ErrFormat], and [ErrEncrypted] if the key
+// is encrypted, see [ParseEncrypted].
 func Parse(text []byte) (*Identity, error) {
 	if len(text) > maxFile {
 		return nil, fmt.Errorf("identity: %w: longer than %d octets", ErrFormat, maxFile)
+	}
+	if IsEncrypted(text) {
+		return nil, fmt.Errorf("identity: %w: %w", ErrFormat, ErrEncrypted)
 	}
 	keyDER, rest, err := block(text, keyBlock)
 	if err != nil {
 		return nil, err
 	}
-	certDER, rest, err := block(rest, certBlock)
+	defer clear(keyDER)
+	cert, err := certificate(rest)
+	if err != nil {
+		return nil, err
+	}
+	key, err := privateKey(keyDER)
+	if err != nil {
+		return nil, fmt.Errorf("identity: %w: %w", ErrFormat, err)
+	}
+	i, err := assemble(key, cert)
+	if err != nil {
+		return nil, fmt.Errorf("identity: %w: %w", ErrFormat, err)
+	}
+	return i, nil
+}
+
+// certificate reads the certificate behind a key, the last thing there is.
+func certificate(text []byte) (der []byte, err error) {
+	der, rest, err := block(text, certBlock)
 	if err != nil {
 		return nil, err
 	}
 	if len(bytes.TrimSpace(rest)) > 0 {
 		return nil, fmt.Errorf("identity: %w: something follows the certificate", ErrFormat)
 	}
-	parsed, err := x509.ParsePKCS8PrivateKey(keyDER)
-	if err != nil {
-		return nil, fmt.Errorf("identity: %w: %w", ErrFormat, err)
-	}
-	var key crypto.Signer
-	switch k := parsed.(type) {
-	case ed25519.PrivateKey:
-		key = k
-	case *rsa.PrivateKey:
-		key = k
-	default:
-		return nil, fmt.Errorf("identity: %w: the key is neither Ed25519 nor RSA", ErrFormat)
-	}
-	i, err := assemble(key, certDER)
-	if err != nil {
-		return nil, fmt.Errorf("identity: %w: %w", ErrFormat, err)
-	}
-	return i, nil
+	return der, nil
 }
 
 // block reads one PEM block of the type, with nothing before it.
@@ -186,6 +184,11 @@ func (i *Identity) Save(dir string) error {
 	if err != nil {
 		return err
 	}
+	return save(dir, text)
+}
+
+// save publishes the text as the identity file of a folder that has none.
+func save(dir string, text []byte) error {
 	if err := os.MkdirAll(dir, folderMode); err != nil {
 		return fmt.Errorf("identity: %w", err)
 	}
