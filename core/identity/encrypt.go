@@ -29,6 +29,10 @@ const (
 	saltSize = 16
 )
 
+// work is N of scrypt for new passphrases. It is a variable only so that the tests of
+// this package can save time.
+var work = scryptN
+
 // encryptedKey is EncryptedPrivateKeyInfo of PKCS #8.
 type encryptedKey struct {
 	Algorithm struct {
@@ -60,7 +64,7 @@ func encryptKey(der, passphrase []byte) ([]byte, error) {
 	random := make([]byte, saltSize+aes.BlockSize)
 	_, _ = rand.Read(random) // never fails
 	salt, iv := random[:saltSize], random[saltSize:]
-	key, err := scrypt.Key(passphrase, salt, scryptN, scryptR, scryptP, keySize)
+	key, err := scrypt.Key(passphrase, salt, work, scryptR, scryptP, keySize)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +81,7 @@ func encryptKey(der, passphrase []byte) ([]byte, error) {
 	e.Algorithm.OID = oidPBES2
 	d, c := &e.Algorithm.Params.Derivation, &e.Algorithm.Params.Cipher
 	d.Algorithm, c.Algorithm = oidScrypt, oidAES256CBC
-	if d.Parameters.FullBytes, err = asn1.Marshal(scryptParams{Salt: salt, N: scryptN, R: scryptR, P: scryptP}); err != nil {
+	if d.Parameters.FullBytes, err = asn1.Marshal(scryptParams{Salt: salt, N: work, R: scryptR, P: scryptP}); err != nil {
 		return nil, err
 	}
 	if c.Parameters.FullBytes, err = asn1.Marshal(iv); err != nil {

@@ -4,7 +4,8 @@
 // the key into TLS.
 //
 // An [Identity] is made once, kept in the peer's home folder by [LoadOrCreate] and
-// never changes. [VerifyPeer] is the other side: whether a certificate belongs to
+// never changes; [Rotate] replaces it by another and leaves a [Handover] that says so,
+// signed by both keys. The kept key may be encrypted, see [Config]. [VerifyPeer] is the other side: whether a certificate belongs to
 // the peer ID somebody goes by. IDs that Java peers made up (uuid) work like
 // others, but nothing can prove them.
 package identity

@@ -46,4 +46,21 @@ const (
 
 	// maxSalt bounds the salt of either in octets.
 	maxSalt = 1 << 10
+
+	// MaxHandovers bounds what a [Succession] keeps: a key a year for each of a
+	// thousand friends. They take up to 8 KiB each, a tenth of that with Ed25519.
+	MaxHandovers = 1024
+
+	// MaxSuccessors bounds the successors kept of one peer: two show that its key
+	// is in other hands, a few more let its owner be found among them.
+	MaxSuccessors = 8
+
+	// maxChain bounds the hand-overs of a peer itself that it keeps and publishes.
+	maxChain = 24
+
+	// maxSerial, maxReason (octets) and maxTime (Unix, the year 9999) bound what a
+	// hand-over says.
+	maxSerial = 1 << 31
+	maxReason = 64
+	maxTime   = 253402300799
 )

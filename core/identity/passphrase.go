@@ -190,7 +190,7 @@ func ChangePassphrase(dir string, cfg Config, passphrase []byte) error {
 	if err != nil {
 		return err
 	}
-	return replace(dir, text)
+	return replace(filepath.Join(dir, File), text)
 }
 
 // text is the form in which the identity is kept: encrypted unless the passphrase is
@@ -224,14 +224,15 @@ func Import(dir string, text []byte, cfg Config) (*Identity, error) {
 	return i, nil
 }
 
-// replace puts another text in the place of the identity file.
-func replace(dir string, text []byte) error {
+// replace puts a text of mode 0600 in the place of a file, in one step.
+func replace(path string, text []byte) error {
+	dir := filepath.Dir(path)
 	temp, err := writeTemp(dir, text)
 	if err != nil {
 		return fmt.Errorf("identity: %w", err)
 	}
 	defer func() { _ = os.Remove(temp) }() // gone already if it was renamed
-	if err := os.Rename(temp, filepath.Join(dir, File)); err != nil {
+	if err := os.Rename(temp, path); err != nil {
 		return fmt.Errorf("identity: %w", err)
 	}
 	if err := syncFolder(dir); err != nil {

@@ -218,6 +218,10 @@ func TestOpenSSL(t *testing.T) {
 		return out
 	}
 	pass := "pass:" + string(secret)
+	identity.FullWork() // openssl has limits of its own on the memory of scrypt
+	strong := export(t, newIdentity(t))
+	identity.LessWork()
+	run(strong, "pkey", "-passin", pass)
 	each(t, func(t *testing.T, i *identity.Identity) {
 		plain := run(export(t, i), "pkey", "-passin", pass)
 		b, _ := pem.Decode(plain)
@@ -262,6 +266,8 @@ func FuzzParseEncrypted(f *testing.F) {
 }
 
 func BenchmarkOpenEncrypted(b *testing.B) {
+	identity.FullWork()
+	defer identity.LessWork()
 	text := export(b, newIdentity(b))
 	for b.Loop() {
 		if _, err := identity.ParseEncrypted(text, func() ([]byte, error) { return secret, nil }); err != nil {

@@ -30,6 +30,7 @@ const saveEnv = "JUXTA_TEST_SAVE_BELOW"
 func TestMain(m *testing.M) {
 	below := os.Getenv(saveEnv)
 	if below == "" {
+		identity.LessWork()
 		os.Exit(m.Run())
 	}
 	i, err := identity.New(identity.Ed25519)
