@@ -435,7 +435,7 @@ func TestPipesOfMembers(t *testing.T) {
 // directions.
 func TestStreamsOfMembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrew(t, access.Certificates())
+		c := newGuild(t, access.Certificates())
 		adv := advertisements.NewPipe(c.anns.ID(), "stream", advertisements.Unicast)
 		l, err := c.anns.Sockets().Listen(t.Context(), adv)
 		if err != nil {
