@@ -66,7 +66,7 @@ func Open(name string) (*Client, error) {
 	socket := name
 	if !strings.ContainsRune(name, filepath.Separator) && !strings.Contains(name, "/") {
 		var err error
-		if socket, err = Path(name); err != nil {
+		if socket, err = find(name); err != nil {
 			return nil, err
 		}
 	}
@@ -246,21 +246,23 @@ func (c *Client) Stop(ctx context.Context) error {
 
 // Running returns the user's peers that can be asked, sorted by name.
 func Running(ctx context.Context) ([]About, error) {
-	dir, err := Folder()
-	if err != nil {
-		return nil, err
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("control: %w", err)
+	var sockets []string
+	for _, dir := range look() {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return nil, fmt.Errorf("control: %w", err)
+		}
+		for _, e := range entries {
+			sockets = append(sockets, filepath.Join(dir, e.Name(), socketFile))
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	found := make([]*About, len(entries))
+	found := make([]*About, len(sockets))
 	var asking sync.WaitGroup
-	for i, e := range entries {
+	for i, path := range sockets {
 		asking.Go(func() {
-			c, err := Open(filepath.Join(dir, e.Name(), socketFile))
+			c, err := Open(path)
 			if err != nil {
 				return
 			}

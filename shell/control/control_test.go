@@ -533,6 +533,32 @@ func TestFolder(t *testing.T) {
 	}
 }
 
+// TestOtherFolder: a peer that was started without the environment of a login
+// session is found from within one.
+func TestOtherFolder(t *testing.T) {
+	dir := runtimeFolder(t)
+	t.Setenv("XDG_RUNTIME_DIR", "")
+	if info, err := os.Stat(fmt.Sprintf("/run/user/%d", os.Geteuid())); err == nil && info.IsDir() {
+		t.Skip("NOT TESTED: the folder of the login session is there in any case")
+	}
+	_, s, _ := serve(t, func(cfg *control.Config) { cfg.Private = false })
+	if want := filepath.Join(dir, fmt.Sprintf("juxta-control-%d", os.Geteuid())); !strings.HasPrefix(s.Socket(), want) {
+		t.Errorf("%s is not in %s", s.Socket(), want)
+	}
+	t.Setenv("XDG_RUNTIME_DIR", dir)
+	c, err := control.Open("toy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if a, err := c.About(t.Context()); err != nil || a.Name != "toy" {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if all, err := control.Running(t.Context()); err != nil || len(all) != 1 {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
 // TestIdle: a server that nobody asks is one goroutine that waits.
 func TestIdle(t *testing.T) {
 	before := runtime.NumGoroutine()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -21,36 +22,69 @@ var errFolder = errors.New("folder for sockets does not belong to this user alon
 // juxta-control-UID in the folder for temporary files. It is made with mode 0700
 // if need be; the error says that somebody else could write or look there.
 func Folder() (string, error) {
-	dir := defaultFolder()
+	dir := candidates()[0]
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", fmt.Errorf("control: %w", err)
 	}
-	info, err := os.Lstat(dir)
-	if err != nil {
-		return "", fmt.Errorf("control: %w", err)
-	}
-	if !info.IsDir() || !ownedByUser(info) || checksModes && info.Mode().Perm() != 0o700 {
-		return "", fmt.Errorf("control: %w: %s", errFolder, dir)
+	if err := safe(dir); err != nil {
+		return "", err
 	}
 	return dir, nil
 }
 
-// defaultFolder is the same for all processes of a user, also for those that were
-// not started from a login session and lack its environment.
-func defaultFolder() string {
+// safe reports whether a folder is the user's alone.
+func safe(dir string) error {
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return fmt.Errorf("control: %w", err)
+	}
+	if !info.IsDir() || !ownedByUser(info) || checksModes && info.Mode().Perm() != 0o700 {
+		return fmt.Errorf("control: %w: %s", errFolder, dir)
+	}
+	return nil
+}
+
+// candidates are the folders where sockets may be, the first of which is used by
+// those who serve. A process that was not started from a login session may lack
+// its environment, or the folder of the session, so who looks for a socket looks
+// into all of them.
+func candidates() (all []string) {
 	uid := os.Geteuid()
 	if uid < 0 { // Windows: the folder for temporary files is the user's own
-		return filepath.Join(os.TempDir(), "juxta-control")
+		return []string{filepath.Join(os.TempDir(), "juxta-control")}
 	}
 	for _, run := range []string{os.Getenv("XDG_RUNTIME_DIR"), filepath.Join("/run/user", strconv.Itoa(uid))} {
 		if info, err := os.Stat(run); filepath.IsAbs(run) && err == nil && info.IsDir() && ownedByUser(info) {
-			return filepath.Join(run, "juxta-control")
+			all = append(all, filepath.Join(run, "juxta-control"))
 		}
 	}
-	return filepath.Join(os.TempDir(), "juxta-control-"+strconv.Itoa(uid))
+	return append(all, filepath.Join(os.TempDir(), "juxta-control-"+strconv.Itoa(uid)))
 }
 
-// Path returns the socket of the peer called name, whether it is there or not.
+// look returns the folders that are there and the user's alone.
+func look() (all []string) {
+	for _, dir := range candidates() {
+		if safe(dir) == nil && !slices.Contains(all, dir) {
+			all = append(all, dir)
+		}
+	}
+	return all
+}
+
+// find returns the socket of the peer called name, in whatever folder it is, or
+// where it would be if it were there.
+func find(name string) (string, error) {
+	for _, dir := range look() {
+		path := filepath.Join(dir, fileName(name), socketFile)
+		if _, err := os.Lstat(path); err == nil {
+			return path, nil
+		}
+	}
+	return Path(name)
+}
+
+// Path returns the socket that a peer called name serves, whether it is there or
+// not. [Open] finds also those of peers that were started elsewhere.
 // Names that no file can have, or that are long, are written in another way that
 // is always the same.
 func Path(name string) (string, error) {

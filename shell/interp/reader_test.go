@@ -11,17 +11,24 @@ import (
 // TestEndBetweenCommands: a script that was ended is interrupted, even if no
 // command ran at that moment.
 func TestEndBetweenCommands(t *testing.T) {
-	var out output
-	ctx, cancel := context.WithCancel(t.Context())
-	commands := append(toys(), &Command{Name: "end", Run: func(context.Context, *Call) error { cancel(); return nil }})
-	s := New(Config{Commands: commands, Out: &out, Err: &out})
-	defer s.Close()
-	if status := s.Run(ctx, "end; echo never"); status != StatusInterrupted || out.take() != "# shell - interrupted\n" {
-		t.Errorf("status %d", status)
-	}
-	ctx, cancel = context.WithCancel(t.Context())
-	if status := s.Run(ctx, "echo all; end"); status != StatusOK || out.take() != "all\n" {
-		t.Errorf("all was done, status %d", status)
+	for _, tt := range []struct {
+		src    string
+		want   string
+		status int
+	}{
+		{"end; echo never", "# shell - interrupted\n", StatusInterrupted},
+		{"echo all; end", "all\n", StatusOK},
+	} {
+		var out output
+		ctx, cancel := context.WithCancel(t.Context())
+		commands := append(toys(), &Command{Name: "end", Run: func(context.Context, *Call) error { cancel(); return nil }})
+		s := New(Config{Commands: commands, Out: &out, Err: &out})
+		status := s.Run(ctx, tt.src)
+		if got := out.take(); status != tt.status || got != tt.want {
+			t.Errorf("%q: %d, %q; want %d, %q", tt.src, status, got, tt.status, tt.want)
+		}
+		s.Close()
+		cancel()
 	}
 }
 
