@@ -3,6 +3,7 @@ package control
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -51,7 +52,7 @@ func (s *Server) acquire(name string) (*session, *fault) {
 		return s.newSession("")
 	}
 	if len(name) > maxSessionName || strings.ContainsAny(name, "/?#%\\") || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-		return nil, &fault{http.StatusBadRequest, interp.CodeUsage, "a session has a name of up to 64 octets, without blanks and / ? # % \\", ""}
+		return nil, &fault{http.StatusBadRequest, interp.CodeUsage, fmt.Sprintf("a session has a name of up to %d octets, without blanks and / ? # %% \\", maxSessionName), ""}
 	}
 	s.mu.Lock()
 	x := s.sessions[name]
@@ -65,7 +66,7 @@ func (s *Server) acquire(name string) (*session, *fault) {
 		return x, nil
 	case len(s.sessions) >= maxSessions:
 		s.mu.Unlock()
-		return nil, &fault{http.StatusServiceUnavailable, codeBusy, "there are 64 sessions already", "DELETE /v1/sessions/NAME ends one"}
+		return nil, &fault{http.StatusServiceUnavailable, codeBusy, fmt.Sprintf("there are %d sessions already", maxSessions), "DELETE /v1/sessions/NAME ends one"}
 	}
 	x = &session{name: name, busy: true}
 	s.sessions[name] = x // holds the place
