@@ -141,3 +141,13 @@ func ExampleRun() {
 	// {"from":"ann","to":"world"}
 	// status 0
 }
+
+// TestEveryCommandHasExamples: and a summary, and --help.
+func TestEveryCommandHasExamples(t *testing.T) {
+	for _, c := range commands.New(nil).Commands() {
+		status, out, errs := run(t, "", c.Name, "--help")
+		if status != 0 || errs != "" || !strings.Contains(out, "\nEXAMPLES\n    ") || c.Summary == "" {
+			t.Errorf("%s --help: %d, %q, %q", c.Name, status, out, errs)
+		}
+	}
+}
