@@ -26,6 +26,46 @@ type attachment struct {
 	prompt string
 	exited bool
 	status int // of the last command that failed
+
+	current interruptible
+}
+
+// interruptHolds is how long Ctrl-C holds for a line that is about to run: it may
+// be pressed between Enter and the start of the command.
+const interruptHolds = 500 * time.Millisecond
+
+// interruptible is what Ctrl-C ends: the command that runs, or the one that begins
+// in a moment.
+type interruptible struct {
+	mu     sync.Mutex
+	cancel context.CancelFunc // nil: nothing runs
+	early  time.Time          // when there was nothing to end
+}
+
+func (i *interruptible) interrupt() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.cancel == nil {
+		i.early = time.Now()
+		return
+	}
+	i.cancel()
+}
+
+// begin tells that a command runs which cancel ends, until end is called.
+func (i *interruptible) begin(cancel context.CancelFunc) (end func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.cancel = cancel
+	if !i.early.IsZero() && time.Since(i.early) < interruptHolds {
+		cancel()
+	}
+	i.early = time.Time{}
+	return func() {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.cancel = nil
+	}
 }
 
 // attached runs the commands at a peer that runs.
@@ -49,23 +89,16 @@ func (p *program) attached(ctx context.Context) int {
 	p.session = interp.New(interp.Config{Out: p.stdout, Err: p.stderr, JSON: p.json}) // for notices only
 	p.history = &p.session.History
 	a := &attachment{program: p, client: c, prompt: about.Name + "> "}
-	commands := make(chan context.CancelFunc, 1) // that of the command that runs
-	p.interrupt = func() {
-		select {
-		case stop := <-commands:
-			stop()
-		default:
-		}
-	}
+	p.interrupt = a.current.interrupt
 	p.openTerminal(input)
 	defer func() { _ = p.term.Close() }() // also when something panics
 	p.session.Err = p.errors()
 	stop := p.handleSignals(cancel)
 	defer stop()
 	if p.hasCommand {
-		a.run(ctx, commands, p.commands)
+		a.run(ctx, p.commands)
 	} else {
-		a.lines(ctx, commands)
+		a.lines(ctx)
 	}
 	if s := p.signal.Load(); s != 0 {
 		const bySignal = 128
@@ -79,7 +112,7 @@ func (p *program) attached(ctx context.Context) int {
 
 // lines reads and runs commands in one session until the input or the session
 // ends.
-func (a *attachment) lines(ctx context.Context, commands chan context.CancelFunc) {
+func (a *attachment) lines(ctx context.Context) {
 	if a.options.session == "" {
 		a.options.session = fmt.Sprintf("attached-%d", os.Getpid())
 		defer func() {
@@ -126,7 +159,7 @@ func (a *attachment) lines(ctx context.Context, commands chan context.CancelFunc
 		if strings.TrimSpace(src) == "" {
 			continue
 		}
-		if status := a.run(ctx, commands, src); status != interp.StatusOK && !a.interactive && !a.keepGoing {
+		if status := a.run(ctx, src); status != interp.StatusOK && !a.interactive && !a.keepGoing {
 			return
 		}
 	}
@@ -149,16 +182,10 @@ func (a *attachment) hear(ctx context.Context) {
 }
 
 // run runs commands at the other peer and shows what they write.
-func (a *attachment) run(ctx context.Context, commands chan context.CancelFunc, src string) int {
+func (a *attachment) run(ctx context.Context, src string) int {
 	short, cancel := context.WithCancel(ctx)
 	defer cancel()
-	commands <- cancel
-	defer func() {
-		select {
-		case <-commands:
-		default: // it was interrupted
-		}
-	}()
+	defer a.current.begin(cancel)()
 	var out, errs io.Writer = a.stdout, a.stderr
 	q := control.Request{Commands: src, Session: a.options.session, Continue: a.keepGoing, Text: !a.json}
 	if a.interactive {
