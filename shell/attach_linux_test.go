@@ -17,7 +17,7 @@ func TestAttachInteractively(t *testing.T) {
 	}
 	s := terminaltest.Start(t, 24, 100, program(t, t.TempDir(), "--attach", "ann"))
 	at(s, "ann>")
-	s.Type("x = 'kept'; who\t \r") // completion
+	s.Type("x = 'kept'; whoa\t \r") // completion
 	has(s, "peer id:     urn:jxta:cbid-")
 	s.Type("echo $x\r")
 	has(s, "\nkept\n")

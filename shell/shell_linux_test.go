@@ -53,7 +53,7 @@ func TestInteractive(t *testing.T) {
 	}
 	s.Type("echo $hello\r")
 	has(s, "\nfrom the startup file\n")
-	s.Type("who\t \r") // completion
+	s.Type("whoa\t \r") // completion
 	has(s, "peer id:     urn:jxta:cbid-")
 	s.Type("echo 'one\r")
 	has(s, "\n  ...>")

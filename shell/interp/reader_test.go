@@ -27,6 +27,7 @@ func TestEndBetweenCommands(t *testing.T) {
 		if got := out.take(); status != tt.status || got != tt.want {
 			t.Errorf("%q: %d, %q; want %d, %q", tt.src, status, got, tt.status, tt.want)
 		}
+		cancel()
 		s.Close()
 		cancel()
 	}
