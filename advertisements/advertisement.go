@@ -78,8 +78,12 @@ func MarshalIndent(adv Advertisement) ([]byte, error) {
 // Fields returns the searchable values of an advertisement in the order of its
 // Indexed method: the trimmed text of the direct children of those names, the
 // last one where a name repeats. What is empty cannot be searched and is left
-// out. JXTA v2, discovery; JXSE 2.5 indexes the same.
+// out. JXTA v2, discovery; JXSE 2.5 indexes the same, but for those of a [Signed] one,
+// which are those of its payload.
 func Fields(adv Advertisement) ([]Field, error) {
+	if s, ok := adv.(*Signed); ok && s.adv != nil {
+		return Fields(s.adv)
+	}
 	x, ok := adv.(interface{ Indexed() []string })
 	if !ok {
 		return nil, nil

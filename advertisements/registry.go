@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/juxta-p2p/juxta/core/identity"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
 )
 
@@ -34,6 +35,8 @@ func Standard() *Registry {
 	r.Add("jxta:RA", func() Advertisement { return new(Route) })
 	r.Add("jxta:APA", func() Advertisement { return new(AccessPoint) })
 	r.Add("jxta:RdvAdvertisement", func() Advertisement { return new(Rendezvous) })
+	r.Add("jxta:SA", func() Advertisement { return &Signed{registry: r} })
+	r.Add("juxta:Handover", func() Advertisement { return new(identity.Handover) })
 	return r
 }
 
