@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/juxta-p2p/juxta/advertisements"
+	"github.com/juxta-p2p/juxta/advertisements/credential"
 	"github.com/juxta-p2p/juxta/advertisements/store"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
@@ -84,6 +85,12 @@ type Config struct {
 	// Permit, if not nil, is asked before this peer publishes anything; its error is
 	// returned. What goes to others the resolver asks about.
 	Permit func(advertisements.Advertisement) error
+
+	// Judge decides about advertisements that are found or come from others; its
+	// error drops them. Nil takes unsigned ones, and signed ones that are signed well;
+	// see [advertisements.Policy]. What a peer says about itself over its own link is
+	// taken even if an error wraps [advertisements.ErrUnsigned].
+	Judge func(advertisements.Advertisement) (advertisements.Verdict, error)
 
 	// Coalesce is how long changes wait for others after an index message was
 	// sent, so as to travel together. It doubles with each message of a series, up
@@ -147,6 +154,11 @@ func New(cfg Config) (*Service, error) {
 	}
 	if cfg.Accept == nil {
 		cfg.Accept = func(id.Peer) bool { return true }
+	}
+	if cfg.Judge == nil {
+		cfg.Judge = func(adv advertisements.Advertisement) (advertisements.Verdict, error) {
+			return advertisements.AcceptUnsigned.Judge(adv, credential.Rules{})
+		}
 	}
 	if cfg.Coalesce <= 0 {
 		cfg.Coalesce = pushAfter
@@ -247,6 +259,7 @@ func (s *Service) Copies() store.IndexStats { return s.index.Stats().Copies }
 
 type counters struct {
 	queries, answered, forwarded, results, published, pushed, again, excess, shortened atomic.Uint64
+	signed, unsigned, badlySigned                                                      atomic.Uint64
 	malformed, unasked, overBudget, mismatch, refused, unsent                          atomic.Uint64
 }
 
@@ -255,6 +268,7 @@ type Stats struct {
 	Queries, Answered, Forwarded uint64 // queries that came in; answered from the cache; given to holders
 	Results                      uint64 // advertisements that came as answers and were taken
 	Published                    uint64 // advertisements that came unasked and were taken
+	Signed                       uint64 // of these taken, the signed ones
 	Pushed                       uint64 // index messages sent
 	AskedAgain                   uint64 // own questions put a second time, see Service.Find
 
@@ -271,6 +285,8 @@ type Stats struct {
 	DroppedForeignIndex uint64 // index messages from somebody who may not speak for the holder
 	DroppedMismatch     uint64 // advertisements that do not fit the question
 	DroppedRefused      uint64 // advertisements or index entries for which there is no room
+	DroppedUnsigned     uint64 // advertisements that nobody signed, where the group refuses them
+	DroppedBadlySigned  uint64 // advertisements with a wrong signature or credential, or by another peer than they describe
 	DroppedExcess       uint64 // results of own questions beyond what one Find remembers
 	DroppedLarge        uint64 // results left out of answers since the message would be too large
 	DroppedWaiting      uint64 // queries that were not remembered, or holders not asked, for want of room
@@ -289,6 +305,7 @@ func (s *Service) Stats() Stats {
 		Indexed:    x.Indexed, Copied: x.Copied, Replaced: x.Replaced, Waited: x.Waited, Came: x.Came, Queued: x.Queued,
 		DroppedMalformed: c.malformed.Load() + x.DroppedMalformed, DroppedUnasked: c.unasked.Load(),
 		DroppedOverBudget: c.overBudget.Load() + x.DroppedOverBudget, DroppedForeignIndex: x.DroppedForeign,
+		Signed: c.signed.Load(), DroppedUnsigned: c.unsigned.Load(), DroppedBadlySigned: c.badlySigned.Load(),
 		DroppedMismatch: c.mismatch.Load(), DroppedRefused: c.refused.Load() + x.DroppedRefused,
 		DroppedExcess: c.excess.Load(), DroppedLarge: c.shortened.Load(),
 		DroppedWaiting: x.DroppedWaiting, Unsent: c.unsent.Load(), UnsentEntries: x.Unsent, Outdated: x.Outdated,

@@ -94,8 +94,11 @@ func widen(pattern string) string {
 
 // Result is an advertisement that was found.
 type Result struct {
-	Adv      advertisements.Advertisement
-	Document []byte // as it came or is stored; not to be changed
+	Adv      advertisements.Advertisement // without its signature, if it is a signed one
+	Document []byte                       // as it came or is stored; not to be changed
+
+	// Verdict says who signed it, if anybody did.
+	Verdict advertisements.Verdict
 
 	// From is the peer that gave it, which need not be the one that published
 	// it; zero for the own cache. As for any message, it is proven only as far
@@ -121,7 +124,14 @@ func (s *Service) Local(q Query) []Result {
 			s.dropped("stored advertisement", r.Origin, err)
 			continue
 		}
-		found = append(found, Result{Adv: adv, Document: r.Document, Expiration: r.Remote(now)})
+		v := advertisements.Verdict{Adv: adv}
+		if _, signed := adv.(*advertisements.Signed); signed || !r.Origin.IsZero() {
+			var ok bool
+			if v, ok = s.judge(adv, r.Origin); !ok {
+				continue // the policy has changed, or the certificate has expired
+			}
+		}
+		found = append(found, Result{Adv: v.Adv, Verdict: v, Document: r.Document, Expiration: r.Remote(now)})
 	}
 	return found
 }
@@ -158,7 +168,7 @@ func (s *Service) Find(ctx context.Context, q Query) iter.Seq2[Result, error] {
 					return
 				}
 				found.Store(true)
-				if seen.add(r.Adv) && !yield(r, nil) {
+				if seen.add(r) && !yield(r, nil) {
 					return
 				}
 			}
@@ -183,7 +193,7 @@ func (s *Service) Find(ctx context.Context, q Query) iter.Seq2[Result, error] {
 			}
 			for _, r := range s.take(raw, &q) {
 				found.Store(true)
-				if seen.add(r.Adv) && !yield(r, nil) {
+				if seen.add(r) && !yield(r, nil) {
 					return
 				}
 			}
@@ -408,24 +418,25 @@ type versions struct {
 
 type version struct {
 	key     string
+	signer  id.Peer // by its key; zero if there is none
 	content uint64
 }
 
 // add reports whether this version of the advertisement is new.
-func (v *versions) add(adv advertisements.Advertisement) bool {
-	key, err := advertisements.KeyOf(adv)
+func (v *versions) add(r Result) bool {
+	key, err := advertisements.KeyOf(r.Adv)
 	if err != nil {
 		return false
 	}
 	// Printed anew, since peers print the same thing in different ways.
-	doc, err := advertisements.Marshal(adv)
+	doc, err := advertisements.Marshal(r.Adv)
 	if err != nil {
 		return false
 	}
 	if v.seen == nil {
 		v.seed, v.seen = maphash.MakeSeed(), map[version]struct{}{}
 	}
-	k := version{key, maphash.Bytes(v.seed, doc)}
+	k := version{key, r.Verdict.Signer.Key, maphash.Bytes(v.seed, doc)}
 	if _, ok := v.seen[k]; ok {
 		return false
 	}

@@ -53,15 +53,16 @@ func TestVersions(t *testing.T) {
 	a := &advertisements.Pipe{ID: id.NewPipe(id.NetGroup), Type: advertisements.Unicast, Name: "a"}
 	b := *a
 	b.Name = "b"
-	if !v.add(a) || v.add(a) || !v.add(&b) || v.add(&b) || v.add(a) {
+	add := func(adv advertisements.Advertisement) bool { return v.add(Result{Adv: adv}) }
+	if !add(a) || add(a) || !add(&b) || add(&b) || add(a) {
 		t.Error("each version is new once")
 	}
-	if v.add(&advertisements.Pipe{}) {
+	if add(&advertisements.Pipe{}) {
 		t.Error("an advertisement that cannot be printed is new")
 	}
 	for i := range maxRemember {
 		b.Name = fmt.Sprint(i)
-		v.add(&b)
+		add(&b)
 	}
 	if len(v.seen) != maxRemember || excess.Load() != 2 {
 		t.Errorf("%d versions remembered, %d not", len(v.seen), excess.Load())

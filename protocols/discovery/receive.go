@@ -73,6 +73,10 @@ func (s *Service) read(raw *resolver.RawResponse) *response {
 func (s *Service) keep(from id.Peer, x result, q *Query) (Result, bool) {
 	doc := []byte(x.Document)
 	adv, err := s.cfg.Registry.Parse(doc)
+	if errors.Is(err, advertisements.ErrSignature) {
+		s.misjudged(from, err)
+		return Result{}, false
+	}
 	if err != nil {
 		s.dropped("advertisement", from, err)
 		return Result{}, false
@@ -80,6 +84,10 @@ func (s *Service) keep(from id.Peer, x result, q *Query) (Result, bool) {
 	fields, ok := fitting(adv, q)
 	if !ok {
 		s.stats.mismatch.Add(1)
+		return Result{}, false
+	}
+	verdict, ok := s.judge(adv, from)
+	if !ok {
 		return Result{}, false
 	}
 	key, err := advertisements.KeyOf(adv)
@@ -111,7 +119,10 @@ func (s *Service) keep(from id.Peer, x result, q *Query) (Result, bool) {
 	} else if r, ok := s.store.Get(advertisements.KindOf(adv), key); q == nil || ok && r.Origin.IsZero() {
 		return Result{}, false
 	}
-	return Result{Adv: adv, Document: doc, From: from, Expiration: life}, true
+	if verdict.Signed {
+		s.stats.signed.Add(1)
+	}
+	return Result{Adv: verdict.Adv, Verdict: verdict, Document: doc, From: from, Expiration: life}, true
 }
 
 // meet takes over how a peer can be reached: from itself, or from anybody if
