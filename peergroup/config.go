@@ -34,6 +34,11 @@ type Config struct {
 	// at each start.
 	Home string
 
+	// Passphrase is asked for the passphrase of the key in Home, if that is
+	// encrypted; the prompt tells people which. Nil means that such a key is an error,
+	// [identity.ErrEncrypted]. See [identity.ChangePassphrase].
+	Passphrase func(prompt string) ([]byte, error)
+
 	// Listen are the URLs to listen on, "tcp://host:port" or "http://host:port";
 	// port 0 lets the system choose. TCP serves plain JXTA and TLS on the same
 	// port. Empty means TCP on every interface, on port 9701 or the next free one

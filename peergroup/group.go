@@ -66,9 +66,10 @@ type Group struct {
 	members  map[id.Peer]time.Time // of the view, and when their advertisements were kept
 	seeking  bool                  // for further rendezvous
 
-	ready      atomic.Bool // all services are there
-	roles      sync.Mutex  // held while a change of role is told
-	unannounce func()      // ends the announcements of a rendezvous; guarded by roles
+	unsigned   atomic.Uint32 // an advertisements.Policy
+	ready      atomic.Bool   // all services are there
+	roles      sync.Mutex    // held while a change of role is told
+	unannounce func()        // ends the announcements of a rendezvous; guarded by roles
 }
 
 // ErrJoined is the cause when a group is joined that this peer is in already.
@@ -123,7 +124,7 @@ func (p *Peer) newGroup(parent *Group, adv *advertisements.Group, role rendezvou
 	g.undo = append(g.undo, g.res.Close)
 	g.disc, err = discovery.New(discovery.Config{
 		Resolver: g.res, Store: p.store.Scope(adv.ID), Registry: p.cfg.Advertisements, Self: g.self.Load,
-		Learn: p.router.Learn, Permit: g.rules.publish, Rand: p.chance(), Logger: g.log,
+		Judge: g.judge, Learn: p.router.Learn, Permit: g.rules.publish, Rand: p.chance(), Logger: g.log,
 	})
 	if err != nil {
 		return nil, err

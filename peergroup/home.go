@@ -17,7 +17,7 @@ func (p *Peer) lockHome() error {
 
 // loadIdentity reads the key kept in the home folder, or makes one.
 func (p *Peer) loadIdentity() error {
-	ident, created, err := identity.LoadOrCreate(p.cfg.Home, identity.Config{})
+	ident, created, err := identity.LoadOrCreate(p.cfg.Home, identity.Config{Passphrase: p.cfg.Passphrase})
 	if err != nil {
 		return err
 	}

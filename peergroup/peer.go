@@ -56,7 +56,10 @@ type Peer struct {
 	world   *Group
 	net     *Group
 	started atomic.Pointer[Group] // the network, when it is there
-	undo    []func() error        // in order of starting
+
+	succession *identity.Succession
+
+	undo []func() error // in order of starting
 
 	chances sync.Mutex // guards Config.Rand
 
@@ -253,6 +256,9 @@ func (p *Peer) startGroups() error {
 	}
 	p.undo = append(p.undo, func() error { p.net.leave(); return nil })
 	p.started.Store(p.net)
+	if err := p.publishHandovers(); err != nil {
+		return err
+	}
 	if err := p.router.Ask(p.net.ctx, p.net.Resolver()); err != nil {
 		return err
 	}
@@ -275,9 +281,12 @@ func (p *Peer) openHome() (err error) {
 		}
 		p.store = store.Memory(store.Config{})
 		p.undo = append(p.undo, p.store.Close)
-		return nil
+		return p.openSuccession()
 	}
 	if err := p.lockHome(); err != nil {
+		return err
+	}
+	if err := p.openSuccession(); err != nil {
 		return err
 	}
 	if p.ident == nil {

@@ -66,6 +66,12 @@ func (g *Group) govern(how entry) (err error) {
 	if g.policy, err = newPolicy(g); err != nil || g.policy == nil {
 		return err
 	}
+	switch g.policy.charter.Unsigned {
+	case governance.MarkUnsigned:
+		g.SetUnsigned(advertisements.MarkUnsigned)
+	case governance.RefuseUnsigned:
+		g.SetUnsigned(advertisements.RefuseUnsigned)
+	}
 	g.scope = g.peer.ep.ScopeUnder(g.adv.ID, g.policy.rules())
 	g.contacts = how.contacts
 	if g.hidden() {

@@ -37,10 +37,6 @@ type SecretsStats struct {
 	DroppedUnreadable uint64 // sealed with no secret that this member has, or altered
 }
 
-// ErrNoKey is the cause when a peer whose ID is not made of a key is to join a closed
-// group, or found a group that is governed.
-var ErrNoKey = errors.New("the peer's ID is not made of a key it has")
-
 // lobbyOf returns where the closed groups in a group get their secrets.
 func (g *Group) lobbyOf() (*governance.Lobby, error) {
 	b := &g.lobby

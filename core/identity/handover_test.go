@@ -339,6 +339,20 @@ func TestPhrase(t *testing.T) {
 	}
 }
 
+func TestPeerPhrase(t *testing.T) {
+	a, b := newIdentity(t).Peer(), newIdentity(t).Peer()
+	one, err := identity.PeerPhrase(a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if other, err := identity.PeerPhrase(b, a); err != nil || other != one || len(strings.Fields(one)) != identity.PhraseWords {
+		t.Errorf("%q and %q, %v", one, other, err)
+	}
+	if _, err := identity.PeerPhrase(a, id.NewPeer(id.NetGroup)); !errors.Is(err, identity.ErrUnprovable) {
+		t.Error(err)
+	}
+}
+
 func FuzzHandover(f *testing.F) {
 	h := handover(f, newIdentity(f), newIdentity(f), identity.Routine)
 	doc, err := xmldoc.Marshal(h)

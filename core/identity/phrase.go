@@ -3,9 +3,12 @@ package identity
 import (
 	"bytes"
 	"crypto/sha256"
+	"fmt"
 	"strings"
 
 	"golang.org/x/crypto/scrypt"
+
+	"github.com/juxta-p2p/juxta/core/id"
 )
 
 const (
@@ -43,4 +46,17 @@ func Phrase(a, b []byte) string {
 		said[i] = list[n]
 	}
 	return strings.Join(said, " ")
+}
+
+// PeerPhrase is [Phrase] for two peers of which only the IDs are at hand. An ID is made
+// of 160 bits of the hash of its key, so that it stands for the key; the words are
+// others than those of the keys themselves, so both people must compare the same kind.
+// The error wraps [ErrUnprovable] if an ID is not made of a key.
+func PeerPhrase(a, b id.Peer) (string, error) {
+	for _, p := range []id.Peer{a, b} {
+		if !p.Provable() {
+			return "", fmt.Errorf("identity: %w: %s", ErrUnprovable, p)
+		}
+	}
+	return Phrase([]byte(a.String()), []byte(b.String())), nil
 }
