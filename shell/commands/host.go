@@ -13,6 +13,7 @@ import (
 
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/peergroup"
+	"github.com/juxta-p2p/juxta/peergroup/membership"
 	"github.com/juxta-p2p/juxta/shell/interp"
 )
 
@@ -66,9 +67,24 @@ func (h *Host) Commands() []*interp.Command {
 		importfileCommand, exportfileCommand, sleepCommand, historyCommand, clearCommand,
 		helpCommand, manCommand, versionCommand, exitCommand,
 	} {
-		all = append(all, f(h))
+		all = append(all, h.forMembers(f(h)))
 	}
 	return all
+}
+
+// forMembers has a command say, when the group takes nothing from this peer, what to do
+// about it.
+func (h *Host) forMembers(c *interp.Command) *interp.Command {
+	run := c.Run
+	c.Run = func(ctx context.Context, call *interp.Call) error {
+		err := run(ctx, call)
+		if !errors.Is(err, membership.ErrNotMember) {
+			return err
+		}
+		g := h.group()
+		return interp.Deniedf("this peer is not a member of %s", g.Name()).Try("%s", howToJoin(g))
+	}
+	return c
 }
 
 // Attach gives the session the variables of the shell. It must be called once,
