@@ -564,6 +564,35 @@ func TestRights(t *testing.T) {
 	})
 }
 
+// TestCallsOfMembers: a list says whose calls a service of the group takes.
+func TestCallsOfMembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rights, err := access.Rights(map[string][]string{access.ModuleCall: {"carol"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newGuild(t, rights)
+		carol := c.edge("carol")
+		carols := c.join(carol, "crew", peergroup.JoinConfig{Invitation: c.invite(carol)})
+		service := peergroup.DefineService[*word, *word](id.NewModuleSpec(id.NewModuleClass()), "echo")
+		if err := service.Serve(t.Context(), c.anns, func(_ context.Context, r peergroup.Request[*word]) (*word, error) { return r.Body, nil }); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		for who, x := range map[*peergroup.Group]bool{carols: true, c.bobs: false} {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			r, _, err := service.Call(ctx, who, &word{"hello"})
+			cancel()
+			if (err == nil) != x || x && r.Text != "hello" {
+				t.Errorf("%s: %v, %v, want %t", who.PeerName(), r, err, x)
+			}
+		}
+		if tally(t, c.anns, "access", "denied_list") == 0 {
+			t.Error("not counted")
+		}
+	})
+}
+
 // TestRuledGroupIsPublished: with its rules, and with implementations for Juxta and Java.
 func TestRuledGroupIsPublished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

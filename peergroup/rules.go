@@ -119,8 +119,12 @@ func operation(x resolver.Shown) string {
 			return "" // late answers to own questions
 		}
 		return access.PipeBind
+	case callHandler:
+		return access.ModuleCall
+	case revocations:
+		return ""
 	}
-	if x.Kind == resolver.Question && x.Handler != revocations {
+	if x.Kind == resolver.Question {
 		return access.ResolverQuery
 	}
 	return ""
