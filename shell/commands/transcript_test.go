@@ -45,6 +45,8 @@ var update = flag.Bool("update", false, "write what the shells print into testda
 //	ann> command                   typed at the shell of ann
 //	ann| line                      what the command before it reads when it asks
 //
+// The working folder has what lies in testdata/files.
+//
 // All other lines are output: of the shell of the command, then, behind the
 // name, of the other shells. Status other than 0 stands in brackets. IDs are
 // replaced by the name of the peer, or by their kind and the order in which they
@@ -64,7 +66,11 @@ func TestTranscripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Chdir(t.TempDir()) // where files go
+			dir := t.TempDir()
+			if err := os.CopyFS(dir, os.DirFS("testdata/files")); err != nil {
+				t.Fatal(err)
+			}
+			t.Chdir(dir) // where files go
 			var got string
 			synctest.Test(t, func(t *testing.T) { got = play(t, string(want)) })
 			if *update {
