@@ -57,14 +57,15 @@ func newpgrpCommand(h *Host) *interp.Command {
 			if err := ruled(c, &spec); err != nil {
 				return err
 			}
-			if charter != nil {
-				return h.ownGroup(ctx, c, spec)
-			}
 			if !spec.Membership.IsZero() {
 				adv.SetService(id.ClassMembership, spec.Membership)
 			}
 			if !spec.Access.IsZero() {
 				adv.SetService(id.ClassAccess, spec.Access)
+			}
+			if charter != nil {
+				spec.Apply = h.application(ctx, c, adv)
+				return h.ownGroup(ctx, c, spec)
 			}
 			h.mu.Lock()
 			h.made[adv.ID] = spec
@@ -82,6 +83,8 @@ func newpgrpCommand(h *Host) *interp.Command {
 func ruled(c *interp.Call, spec *peergroup.Spec) error {
 	users := c.Value("users", "")
 	switch {
+	case c.Flag("closed") && (users != "" || c.Flag("certificates")):
+		return interp.Usagef("a closed group has invitations of its own, and neither certificates nor passwords")
 	case users != "" && c.Flag("certificates"):
 		return interp.Usagef("a group has either certificates or passwords")
 	case users != "":
