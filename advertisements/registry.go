@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
 
 	"github.com/juxta-p2p/juxta/core/identity"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
@@ -13,9 +16,12 @@ import (
 // different types of advertisement, so that readers would differ on what it is.
 var ErrType = errors.New("root and type attribute disagree")
 
-// Registry knows types of advertisements by name. The zero value knows none.
-// After the last Add it is safe for concurrent use.
-type Registry struct{ types map[string]docType }
+// Registry knows types of advertisements by name. The zero value knows none. It is
+// safe for concurrent use, and must not be copied but by [Registry.Clone].
+type Registry struct {
+	adding sync.Mutex
+	types  atomic.Pointer[map[string]docType] // never changed, but replaced
+}
 
 // docType is an entry of a registry.
 type docType struct {
@@ -44,10 +50,29 @@ func Standard() *Registry {
 // that of the root element, or, for types that share a root with others, that of
 // the type attribute.
 func (r *Registry) Add(name string, new func() Advertisement) {
-	if r.types == nil {
-		r.types = make(map[string]docType)
+	entry := docType{new().DocType(), new}
+	r.adding.Lock()
+	defer r.adding.Unlock()
+	types := maps.Clone(r.known())
+	if types == nil {
+		types = make(map[string]docType)
 	}
-	r.types[name] = docType{new().DocType(), new}
+	types[name] = entry
+	r.types.Store(&types)
+}
+
+// Clone returns a registry that knows the same types now.
+func (r *Registry) Clone() *Registry {
+	c := new(Registry)
+	c.types.Store(r.types.Load())
+	return c
+}
+
+func (r *Registry) known() map[string]docType {
+	if t := r.types.Load(); t != nil {
+		return *t
+	}
+	return nil
 }
 
 // Parse reads a document as an advertisement of the type that it says it has,
@@ -75,9 +100,10 @@ func (r *Registry) Decode(n xmldoc.Node) (Advertisement, error) {
 	if n.IsZero() {
 		return nil, fmt.Errorf("advertisements: %w", xmldoc.ErrMissing)
 	}
-	entry, known := r.types[n.Name()]
+	types := r.known()
+	entry, known := types[n.Name()]
 	if name, ok := n.Attr("type"); ok && name != n.Name() {
-		typed, ok := r.types[name]
+		typed, ok := types[name]
 		switch {
 		case !ok:
 		case typed.root == n.Name() || n.Holds(name):

@@ -259,8 +259,9 @@ func (c *Config) complete() error {
 	}
 	if c.Advertisements == nil {
 		c.Advertisements = advertisements.Standard()
-		c.Advertisements.Add("juxta:Offer", func() advertisements.Advertisement { return new(Offer) })
 	}
+	c.Advertisements = c.Advertisements.Clone() // modules add to it
+	c.Advertisements.Add(new(Offer).DocType(), func() advertisements.Advertisement { return new(Offer) })
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

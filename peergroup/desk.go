@@ -67,6 +67,7 @@ type desk struct {
 	mu     sync.Mutex
 	closed bool
 	served map[id.ModuleSpec]*served
+	ending []*served                 // whose lifetime is over while calls are worked on
 	good   map[id.ModuleSpec]id.Peer // who answered last
 }
 
@@ -76,6 +77,7 @@ type served struct {
 	serve   serveFunc
 	running int
 	callers map[id.Peer]int
+	idle    chan struct{} // closed when the last call is over, once the service has ended
 }
 
 type callCounters struct {
@@ -127,8 +129,11 @@ func (d *desk) serve(ctx context.Context, spec id.ModuleSpec, name string, f ser
 	if d.closed {
 		return ErrLeft
 	}
-	if old := d.served[spec]; old != nil && old.ctx.Err() == nil {
-		return fmt.Errorf("%s: %w", name, ErrLoaded)
+	if old := d.served[spec]; old != nil {
+		if old.ctx.Err() == nil {
+			return fmt.Errorf("%s: %w", name, ErrLoaded)
+		}
+		d.retire(old)
 	}
 	d.served[spec] = s
 	context.AfterFunc(ctx, func() {
@@ -136,9 +141,34 @@ func (d *desk) serve(ctx context.Context, spec id.ModuleSpec, name string, f ser
 		defer d.mu.Unlock()
 		if d.served[spec] == s {
 			delete(d.served, spec)
+			d.retire(s)
 		}
 	})
 	return nil
+}
+
+// retire keeps a service that has ended in mind until its last call is over; d.mu is held.
+func (d *desk) retire(s *served) {
+	if s.running > 0 && !slices.Contains(d.ending, s) {
+		s.idle = make(chan struct{})
+		d.ending = append(d.ending, s)
+	}
+}
+
+// settle waits for the calls of services that have ended.
+func (d *desk) settle() {
+	d.mu.Lock()
+	for spec, s := range d.served {
+		if s.ctx.Err() != nil {
+			delete(d.served, spec)
+			d.retire(s)
+		}
+	}
+	over := slices.Clone(d.ending)
+	d.mu.Unlock()
+	for _, s := range over {
+		<-s.idle
+	}
 }
 
 // begin takes a place for a call, or says with which code it is refused.
@@ -167,6 +197,10 @@ func (d *desk) end(s *served, from id.Peer) {
 	if s.callers[from]--; s.callers[from] == 0 {
 		delete(s.callers, from)
 	}
+	if s.running == 0 && s.idle != nil {
+		close(s.idle)
+		d.ending = slices.DeleteFunc(d.ending, func(o *served) bool { return o == s })
+	}
 	d.mu.Unlock()
 	d.work.Done()
 }
@@ -191,15 +225,22 @@ func (d *desk) receive(_ context.Context, q *resolver.RawQuery) resolver.Outcome
 	}
 	go func() {
 		defer d.end(s, q.Source)
-		d.reply(q, d.answer(s, q.Source, &c))
+		d.reply(q, d.answer(d.g.ctx, s, q.Source, &c))
 	}()
 	return resolver.Done
 }
 
-// answer has the service work on a call.
-func (d *desk) answer(s *served, from id.Peer, c *callQuery) *callReply {
-	ctx, cancel := context.WithTimeout(d.g.ctx, min(time.Duration(max(c.Wait, 1))*time.Millisecond, maxServe))
+// answer has the service work on a call, at most until ctx, the group or the service ends.
+func (d *desk) answer(ctx context.Context, s *served, from id.Peer, c *callQuery) *callReply {
+	wait := maxServe
+	if c.Wait < maxServe.Milliseconds() {
+		wait = time.Duration(max(c.Wait, 1)) * time.Millisecond
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
+	for _, life := range []context.Context{d.g.ctx, s.ctx} {
+		defer context.AfterFunc(life, cancel)()
+	}
 	body, err := s.serve(ctx, from, []byte(c.Query))
 	if err == nil && len(body) > MaxReply {
 		err = fmt.Errorf("an answer of %d octets: %w", len(body), xmldoc.ErrLimit)
@@ -208,7 +249,13 @@ func (d *desk) answer(s *served, from id.Peer, c *callQuery) *callReply {
 		return &callReply{Reply: string(body)}
 	}
 	var f *Fault
-	if !errors.As(err, &f) {
+	switch {
+	case errors.As(err, &f):
+	case s.ctx.Err() != nil:
+		f = &Fault{Code: codeUnknown}
+	case ctx.Err() != nil:
+		f = &Fault{Code: codeLate}
+	default:
 		f = &Fault{Code: codeFailed, Words: err.Error()}
 	}
 	return &callReply{Code: cut(f.Code, maxCode), Words: cut(f.Words, maxWords)}
@@ -302,6 +349,8 @@ func (d *desk) attempt(ctx context.Context, p id.Peer, spec id.ModuleSpec, body 
 		return &CallError{Provider: p, Code: r.Code, Words: "it has too much to do"}, true
 	case codeUnknown:
 		return &CallError{Provider: p, Code: r.Code, Words: "it does not offer that any more"}, true
+	case codeLate:
+		return &CallError{Provider: p, Err: ErrSilent}, true
 	case codeFailed:
 		return &CallError{Provider: p, Words: r.Words}, false
 	}
@@ -315,8 +364,17 @@ func (d *desk) ask(ctx context.Context, p id.Peer, c *callQuery) (*callReply, er
 		if s == nil {
 			return &callReply{Code: refused}, nil
 		}
-		defer d.end(s, p)
-		return d.answer(s, p, c), nil
+		answer := make(chan *callReply, 1)
+		go func() { // which d.close waits for: the service may be slower than the caller
+			defer d.end(s, p)
+			answer <- d.answer(ctx, s, p, c)
+		}()
+		select {
+		case r := <-answer:
+			return r, nil
+		case <-ctx.Done():
+			return nil, ErrSilent
+		}
 	}
 	doc, err := xmldoc.Marshal(c)
 	if err != nil {
@@ -393,32 +451,26 @@ func (d *desk) candidates(ctx context.Context, spec id.ModuleSpec, how CallOptio
 		quiet := time.AfterFunc(searchFor, cancel)
 		defer quiet.Stop()
 		q.RemoteOnly = true
-		for ctx.Err() == nil {
-			for r, err := range d.g.disc.Find(ctx, q) {
+		for round := askProvidersAgain; ctx.Err() == nil; round *= 2 {
+			inner, stop := context.WithTimeout(ctx, round)
+			for r, err := range d.g.disc.Find(inner, q) {
 				if err != nil {
 					break
 				}
+				p := d.provider(r.Adv, spec)
+				if p.IsZero() || slices.Contains(seen, p) {
+					continue
+				}
 				quiet.Stop() // not while one is asked
-				if !put(d.provider(r.Adv, spec)) {
+				if !put(p) {
+					stop()
 					return
 				}
 				quiet.Reset(searchFor)
 			}
-			if !pause(ctx, askProvidersAgain) {
-				return
-			}
+			<-inner.Done()
+			stop()
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

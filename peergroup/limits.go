@@ -75,6 +75,7 @@ const (
 	callTimeout = 30 * time.Second
 	searchFor   = 6 * time.Second
 
-	// askProvidersAgain is the time between two questions for providers.
+	// askProvidersAgain is the time between the first two questions for providers; it
+	// doubles with each further one.
 	askProvidersAgain = time.Second
 )

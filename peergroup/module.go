@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
 	"github.com/juxta-p2p/juxta/peergroup/access"
@@ -24,9 +25,12 @@ import (
 //
 // If Start fails, ctx is ended and the module counts as never started.
 //
-// Two methods are used if a module has them: Wait(), with which whoever stops the
-// module waits until nothing of it is left, and Stats(), which returns a structure of
-// counters (uint64) and gauges (int) for [Peer.Metrics], under the name of the module.
+// Three methods are used if a module has them: Wait(), with which whoever stops the
+// module waits until nothing of it is left; Stats(), which returns a structure of
+// counters (uint64) and gauges (int) for [Peer.Metrics], under the name of the module;
+// and Advertisements(), which returns types of advertisements as
+// [Implementation.Advertisements] does: they are known from before its start until the
+// peer is closed, in all groups.
 type Module interface {
 	Start(ctx context.Context, g *Group) error
 }
@@ -82,12 +86,15 @@ type modules struct {
 	running []*loaded // in the order in which they were started
 	missing []ModuleInfo
 	offers  []*offering
-	renews  bool // the offers are renewed now and then
+	renews  bool            // the offers are renewed now and then
+	taking  []chan struct{} // closed when offers that are being withdrawn are
 }
 
 // Load starts a module in the group. It runs until stop is called or the group
-// is left. When stop returns, the module's context has ended, its Wait has returned if
-// it has one, and what the module offered is withdrawn. Calling stop more than once does nothing.
+// is left. When stop returns, the module's context has ended, the calls that it was
+// working on are over, its Wait has returned if it has one, and what it offered is
+// withdrawn; so a module must not stop itself from within a call. Calling stop more
+// than once does nothing.
 func (g *Group) Load(m Module) (stop func(), err error) {
 	l := &loaded{info: ModuleInfo{Name: strings.TrimPrefix(fmt.Sprintf("%T", m), "*")}}
 	if stop, err = g.load(m, l, nil); err != nil && !errors.Is(err, ErrLeft) {
@@ -170,6 +177,13 @@ func (g *Group) load(m Module, l *loaded, offer func(context.Context) error) (st
 	l.info.Since = time.Now()
 	g.mods.running = append(g.mods.running, l)
 	g.mods.mu.Unlock()
+	if a, ok := m.(interface {
+		Advertisements() map[string]func() advertisements.Advertisement
+	}); ok {
+		for name, f := range a.Advertisements() {
+			g.peer.cfg.Advertisements.Add(name, f)
+		}
+	}
 	err = m.Start(ctx, g)
 	l.started = err == nil
 	if err == nil && offer != nil {
@@ -203,6 +217,7 @@ func (g *Group) stop(l *loaded) {
 // unload ends a module's life and takes it off the list.
 func (g *Group) unload(l *loaded) {
 	l.cancel()
+	g.desk.settle()
 	l.wait()
 	g.mods.mu.Lock()
 	g.mods.running = slices.DeleteFunc(g.mods.running, func(o *loaded) bool { return o == l })

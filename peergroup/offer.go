@@ -119,7 +119,8 @@ type offering struct {
 // Offer tells the group that this peer offers a service, in its advertisement and by
 // one of its own, until ctx, the lifetime of the offer, ends; it is usually that of the
 // module. Peer and Group are filled in, and so is Class if it is zero. The same
-// specification may be offered several times; the first one that lasts is shown.
+// specification may be offered several times; shown is the one of the module that was
+// loaded by that specification, else the first one that lasts.
 //
 // The error wraps [ErrStandard] for a class of the standard, [ErrParams], or [ErrLeft].
 func (g *Group) Offer(ctx context.Context, o Offer) error { return g.offer(ctx, &o, nil) }
@@ -185,9 +186,15 @@ func (g *Group) offering() []*offering {
 	defer g.mods.mu.Unlock()
 	var all []*offering
 	for _, x := range g.mods.offers {
-		same := func(o *offering) bool { return o.offer.Spec == x.offer.Spec }
-		if x.ctx.Err() == nil && !slices.ContainsFunc(all, same) {
+		if x.ctx.Err() != nil {
+			continue
+		}
+		i := slices.IndexFunc(all, func(o *offering) bool { return o.offer.Spec == x.offer.Spec })
+		switch {
+		case i < 0:
 			all = append(all, x)
+		case all[i].impl == nil && x.impl != nil: // it has the parameters
+			all[i] = x
 		}
 	}
 	return all
@@ -254,9 +261,10 @@ func (g *Group) renewOffers(ctx context.Context) {
 	}
 }
 
-// withdrawOffers takes back the offers whose time is over.
+// withdrawOffers takes back the offers whose time is over, and waits for others who do.
 func (g *Group) withdrawOffers() {
 	g.mods.mu.Lock()
+	others := slices.Clone(g.mods.taking)
 	var over []*offering
 	g.mods.offers = slices.DeleteFunc(g.mods.offers, func(x *offering) bool {
 		if x.ctx.Err() == nil {
@@ -265,10 +273,24 @@ func (g *Group) withdrawOffers() {
 		over = append(over, x)
 		return true
 	})
-	g.mods.mu.Unlock()
-	if len(over) == 0 {
-		return
+	done := make(chan struct{})
+	if len(over) > 0 {
+		g.mods.taking = append(g.mods.taking, done)
 	}
+	g.mods.mu.Unlock()
+	if len(over) > 0 {
+		g.takeBack(over)
+		g.mods.mu.Lock()
+		g.mods.taking = slices.DeleteFunc(g.mods.taking, func(c chan struct{}) bool { return c == done })
+		g.mods.mu.Unlock()
+		close(done)
+	}
+	for _, c := range others {
+		<-c
+	}
+}
+
+func (g *Group) takeBack(over []*offering) {
 	still := g.offering()
 	ctx, cancel := context.WithTimeout(context.Background(), withdrawTimeout)
 	defer cancel()

@@ -54,7 +54,8 @@ type Request[Q xmldoc.Document] struct {
 // Serve answers questions at this peer, and offers that to the group, until ctx, which is
 // the lifetime of the service, ends: usually that of a module. f is called concurrently,
 // on goroutines on which it may wait; its context ends with the caller's deadline, five
-// minutes at most, and with the group. An error of f goes to the caller as a
+// minutes at most, with ctx and with the group. What stops a module waits for the calls of
+// services that ended with it, and so does leaving the group. An error of f goes to the caller as a
 // [CallError]: a [*Fault] with its code, any other with its words alone.
 //
 // At most 64 questions are worked on at a time, 16 of them of one caller; others hear
@@ -145,10 +146,11 @@ func (f *Fault) Error() string {
 	return f.Code + ": " + f.Words
 }
 
-// Codes of faults that are not the service's. The first two are tried at another provider.
+// Codes of faults that are not the service's. The first three are tried at another provider.
 const (
 	codeBusy      = "juxta.busy"
 	codeUnknown   = "juxta.unknown" // not served here (any more)
+	codeLate      = "juxta.late"    // the caller's deadline has passed while it was worked on
 	codeMalformed = "juxta.malformed"
 	codeFailed    = "juxta.failed" // an error that is no Fault
 )

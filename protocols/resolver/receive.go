@@ -143,6 +143,8 @@ func (s *Service) receiveResponse(_ context.Context, in endpoint.Incoming) {
 		}
 		switch {
 		case !s.admit(shown):
+		case a != nil && !a.asked.IsZero() && r.From != a.asked:
+			s.stats.unasked.Add(1)
 		case a != nil:
 			if !a.put(r) {
 				s.stats.unread.Add(1)
@@ -263,9 +265,6 @@ type answers struct {
 }
 
 func (a *answers) put(r *RawResponse) bool {
-	if !a.asked.IsZero() && r.From != a.asked {
-		return false
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.queue) >= maxUnread {

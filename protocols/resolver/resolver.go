@@ -145,7 +145,7 @@ type Stats struct {
 	DroppedMalformed            uint64
 	DroppedOverHops             uint64 // queries forwarded too often
 	DroppedNoHandler            uint64
-	DroppedUnasked              uint64 // answers to nothing we asked
+	DroppedUnasked              uint64 // answers to nothing we asked, or of another peer than the one we did
 	DroppedBusy                 uint64 // messages beyond what may wait, by number or octets
 	DroppedUnread               uint64 // answers the asker did not take in time
 	Repeated                    uint64 // of Queries: those that had come before, by another way
