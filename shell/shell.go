@@ -132,6 +132,7 @@ func (p *program) run(ctx context.Context) int {
 		p.log = &level
 	}
 	p.peer.Logger = p.logger()
+	p.peer.Passphrase = p.passphrase(ctx)
 
 	peer, note, err := startPeer(context.WithoutCancel(ctx), &p.options)
 	if err != nil {

@@ -31,7 +31,8 @@ type Rotation struct {
 // Rotate replaces the key kept in the folder by a new one, and with it the ID of the
 // peer. The hand-over from the old to the new one is kept beside it, see [Handovers],
 // to be published as often as the peer starts: others follow it with a [Succession].
-// The peer must not be running, and one Rotate at a time.
+// A peer that runs is who it was until it starts again. One Rotate at a time: the lock
+// of the home folder sees to that.
 //
 // A crash leaves either the old identity or the new one in its place, with all
 // hand-overs that lead to it; the old key stays aside until then, and a file

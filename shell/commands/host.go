@@ -58,7 +58,7 @@ func (h *Host) Group() *peergroup.Group { return h.group() }
 func (h *Host) Commands() []*interp.Command {
 	var all []*interp.Command
 	for _, f := range []func(*Host) *interp.Command{
-		whoamiCommand, peersCommand, groupsCommand, searchCommand, publishCommand, flushCommand,
+		whoamiCommand, identityCommand, peersCommand, groupsCommand, searchCommand, publishCommand, flushCommand,
 		rdvstatusCommand, rdvcontrolCommand, metricsCommand, peerinfoCommand, routeCommand, whyCommand, transportsCommand, relaystatusCommand, yardCommand,
 		newpgrpCommand, joinCommand, loginCommand, whoCommand, requestCommand, inviteCommand, acceptCommand, revokeCommand,
 		banCommand, leaveCommand, chpgrpCommand,
