@@ -63,6 +63,8 @@ type Group struct {
 	children []*Group
 	found    map[id.Peer]time.Time // rendezvous found through the parent group, and when
 	contacts []id.Peer             // members named by who invited this peer
+	far      int                   // how often the parent group was asked for rendezvous
+	farAgain time.Time             // when it may be asked again
 	members  map[id.Peer]time.Time // of the view, and when their advertisements were kept
 	seeking  bool                  // for further rendezvous
 

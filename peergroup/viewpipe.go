@@ -2,6 +2,7 @@ package peergroup
 
 import (
 	"context"
+	"time"
 
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/id"
@@ -34,13 +35,51 @@ func (g *Group) shout(ctx context.Context, msg *message.Message) {
 		if err := in.pipes.Near(ctx, g.viewPipe(in), msg); err != nil {
 			g.log.Debug("no rendezvous near by was asked", "error", err)
 		}
+		if in != g && g.mayShoutFar() {
+			g.shoutFar(ctx, in, msg)
+		}
+	}
+}
+
+// A rendezvous of a group below the network that knows no other one asks all peers of
+// the parent group who listen: as edges of JXSE do, with growing pauses. Original
+// peers announce the rendezvous of a group nowhere else.
+const (
+	farPause  = time.Minute // times how often it was done
+	farLonger = 20 * time.Minute
+)
+
+// mayShoutFar reports whether it is time to ask the parent group.
+func (g *Group) mayShoutFar() bool {
+	if len(g.rdv.View()) > 0 {
+		return false
+	}
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now.Before(g.farAgain) {
+		return false
+	}
+	g.far++
+	g.farAgain = now.Add(min(time.Duration(g.far)*farPause, farLonger))
+	return true
+}
+
+func (g *Group) shoutFar(ctx context.Context, in *Group, msg *message.Message) {
+	out, err := in.pipes.Dial(ctx, g.viewPipe(in))
+	if err == nil {
+		err = out.Send(ctx, msg)
+		out.Close()
+	}
+	if err != nil {
+		g.log.Debug("no rendezvous of the group was asked in the parent", "error", err)
 	}
 }
 
 // hearView listens to other rendezvous of the group until ctx ends.
 func (g *Group) hearView(ctx context.Context) {
 	for _, in := range g.viewGroups() {
-		input, err := in.pipes.ListenWith(ctx, g.viewPipe(in), pipe.ListenConfig{Quiet: true, Handle: func(m pipe.Message) {
+		input, err := in.pipes.ListenWith(ctx, g.viewPipe(in), pipe.ListenConfig{Quiet: in == g, Handle: func(m pipe.Message) {
 			g.rdv.HearView(ctx, m.From, m.Message)
 		}})
 		if err != nil {

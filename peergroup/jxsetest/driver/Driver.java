@@ -79,6 +79,7 @@ import net.jxta.protocol.ModuleImplAdvertisement;
 import net.jxta.protocol.ModuleSpecAdvertisement;
 import net.jxta.protocol.PeerAdvertisement;
 import net.jxta.protocol.PeerGroupAdvertisement;
+import net.jxta.protocol.SignedAdvertisement;
 import net.jxta.protocol.PipeAdvertisement;
 import net.jxta.protocol.RdvAdvertisement;
 import net.jxta.protocol.ResolverQueryMsg;
@@ -161,7 +162,8 @@ import net.jxta.util.JxtaServerPipe;
  * publishmany count= [name=many] [pipetype=JxtaUnicast]    so many pipes, named name-1, name-2 ..., into the local cache
  *                          as fast as it goes -> count, ms
  * publishxml xml= [local=true] [remote=false] [peer=] [lifetime=] [expiration=]      -> advid, xml, kind
- * parse xml=               what the Java classes make of a document -> class, advtype, advid, xml (printed again)
+ * parse xml=               what the Java classes make of a document -> class, advtype, advid, xml (printed again); of a
+ *                          signed advertisement inner (what was signed, printed again) and signer instead of xml
  * search kind=peer|group|adv [attr= value=] [threshold=10] [peer=] [want=0] [timeout=10000] [repeat=0]
  *                          remote query; ends when 'want' different advertisements are there, else after timeout;
  *                          repeat: asks again each so many ms
@@ -914,6 +916,12 @@ public final class Driver {
         answer.put("class", adv.getClass().getName());
         answer.put("advtype", adv.getAdvType());
         answer.put("advid", String.valueOf(adv.getID()));
+        if (adv instanceof SignedAdvertisement) { // which the classes print only for its signer
+            SignedAdvertisement signed = (SignedAdvertisement) adv;
+            answer.put("inner", xml(signed.getAdvertisement()));
+            answer.put("signer", String.valueOf(signed.getSigner().getPeerID()));
+            return;
+        }
         answer.put("xml", xml(adv));
     }
 
