@@ -460,3 +460,31 @@ func TestCallsAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// A rendezvous goes on announcing itself, and listening for others, when what it offers
+// changes.
+func TestOffersDoNotEndTheAnnouncements(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memory.New(memory.Config{Latency: 5 * time.Millisecond})
+		start(t, inBox(network, "r", peergroup.Roles{Rendezvous: true}))
+		cfg := inBox(network, "ann", peergroup.Roles{}, "r")
+		var j journal
+		cfg.Implementations = kit(&j)
+		a, b := start(t, cfg), start(t, inBox(network, "bob", peergroup.Roles{}, "r"))
+		leased(t, a.Net())
+		leased(t, b.Net())
+		crew, err := a.Net().Create(t.Context(), peergroup.Spec{Name: "crew", Services: echoing("1")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		g, err := b.Net().Join(t.Context(), crew.Advertisement())
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(8 * time.Second)
+		if l, ok := g.Rendezvous().Lease(); !ok || l.Peer != a.ID() {
+			t.Errorf("after ten minutes the rendezvous is not found: %v, %v", l, ok)
+		}
+	})
+}

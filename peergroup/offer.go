@@ -163,7 +163,7 @@ func (g *Group) offer(ctx context.Context, o *Offer, impl *Implementation) error
 	}
 	short, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	g.tellRole(short)
+	g.publishSelf(short)
 	if err := g.publishOffer(short, x); err != nil && g.ctx.Err() == nil {
 		return err
 	}
@@ -309,5 +309,5 @@ func (g *Group) takeBack(over []*offering) {
 		g.log.Error("the own advertisement could not be changed", "error", err)
 		return
 	}
-	g.tellRole(g.ctx)
+	g.publishSelf(g.ctx)
 }

@@ -75,12 +75,7 @@ func (g *Group) tellRole(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	short, cancel := context.WithTimeout(ctx, publishTimeout)
-	defer cancel()
-	err := g.disc.Publish(short, g.self.Load(), discovery.Lifetime{Local: discovery.Forever})
-	if err != nil && ctx.Err() == nil {
-		g.log.Warn("the own advertisement could not be published", "error", err)
-	}
+	g.publishSelf(ctx)
 	serves := g.rdv.Role() == rendezvous.Rendezvous && g.parent != nil
 	switch {
 	case serves && g.unannounce == nil:
@@ -94,6 +89,16 @@ func (g *Group) tellRole(ctx context.Context) {
 		g.unannounce()
 		g.unannounce = nil
 		g.withdraw()
+	}
+}
+
+// publishSelf publishes the own advertisement as it is now.
+func (g *Group) publishSelf(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	err := g.disc.Publish(ctx, g.self.Load(), discovery.Lifetime{Local: discovery.Forever})
+	if err != nil && g.ctx.Err() == nil {
+		g.log.Warn("the own advertisement could not be published", "error", err)
 	}
 }
 

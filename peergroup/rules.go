@@ -38,8 +38,12 @@ func (g *Group) startRules(how entry) (err error) {
 	issuer := how.issuer
 	r := &g.rules
 	parm, _ := g.adv.Service(id.ClassMembership)
+	spec := how.plan.kind(id.ClassMembership)
+	if spec == membership.Certificate.Spec() && parm.IsZero() {
+		spec = id.SpecMembershipNone // as JXSE makes them: everybody's own certificate is as good as another
+	}
 	if r.members, err = membership.New(membership.Config{
-		Group: g.adv.ID, Peer: g.peer.id, Identity: g.peer.proof(), Spec: how.plan.kind(id.ClassMembership), Parm: parm, Issuer: issuer,
+		Group: g.adv.ID, Peer: g.peer.id, Identity: g.peer.proof(), Spec: spec, Parm: parm, Issuer: issuer,
 		Store: g.peer.membershipStore(g.adv.ID), Logger: g.log,
 	}); err != nil {
 		return err

@@ -278,6 +278,41 @@ func TestSharedKeyOfAJuxtaGroup(t *testing.T) {
 	}
 }
 
+// TestSharedKeyOfAJavaGroup: the reverse; a Juxta peer opens the group's key by the password.
+func TestSharedKeyOfAJavaGroup(t *testing.T) {
+	r := startGo(t, peergroup.Config{Name: "r", Roles: peergroup.Roles{Rendezvous: true}})
+	j := startJava(t, "java", "edge", "seeds="+address(r))
+	j.Do("waitrdv")
+	issuer, err := membership.NewIssuer("crew", identity.RSA2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parm, err := membership.SharedKey(issuer, "FIFTEEN")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := parm.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := j.Do("creategroup", "name=crew", "membership=pse", "parm="+string(doc), "rdv=true")
+	gid := made.Text("groupid")
+	if c := j.Do("auth", "group="+gid, "pass=FIFTEEN").Text("credential"); !strings.Contains(c, "PSECred") {
+		t.Errorf("the Java peer's credential is %s", c)
+	}
+	a := startGo(t, peergroup.Config{Name: "a"}, address(r))
+	connected(t, a)
+	adv := findGroup(t, a.Net(), gid)
+	g, err := a.Net().JoinWith(within(t, groupTime), adv, peergroup.JoinConfig{Apply: func(x *membership.Authenticator) error {
+		return x.Load(strings.NewReader("Password: FIFTEEN\n"))
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inGroup(t, g)
+	talk(t, j, g)
+}
+
 // TestSignedAdvertisementAtJava: a Java peer finds an advertisement that a Juxta peer with an
 // RSA key has signed, and its classes read it; and module advertisements of ours.
 func TestSignedAdvertisementAtJava(t *testing.T) {
@@ -295,6 +330,16 @@ func TestSignedAdvertisementAtJava(t *testing.T) {
 	got := j.Do("parse", "xml="+compact(t, signed))
 	if got.Text("advtype") != "jxta:SA" || !strings.Contains(got.Text("inner"), "sealed orders") || got.Text("signer") != r.ID().String() {
 		t.Errorf("Java reads it as %v", got)
+	}
+	if err := r.Net().Discovery().Publish(t.Context(), signed, discovery.Lifetime{}); err != nil {
+		t.Fatal(err)
+	}
+	seen := ""
+	for _, x := range j.Do("search", "kind=adv", "want=1", "timeout=20000", "repeat=2000").Records("results") {
+		seen += x.Text("xml")
+	}
+	if !strings.Contains(seen, "sealed orders") {
+		t.Errorf("the Java peer finds %q", seen)
 	}
 	class := id.NewModuleClass()
 	for _, adv := range []advertisements.Advertisement{

@@ -199,9 +199,10 @@ import net.jxta.util.JxtaServerPipe;
  * socklisten sockdial sockset sockwrite sockread sockshut socktest mcopen mcsend mcstat     see Streams
  * tripserve trips          see Trips
  *
- * creategroup name= [desc=] [id=] [membership=none]|passwd|pse [user= pass=] [publish=true] [remote=true] [rdv=false]
+ * creategroup name= [desc=] [id=] [membership=none]|passwd|pse [user= pass=] [parm=xml] [publish=true] [remote=true]
+ *                          [rdv=false]
  *                          new group below the one in group=; started, not authenticated -> groupid, xml, implxml, ms.
- *                          rdv=true: I become rendezvous in it
+ *                          rdv=true: I become rendezvous in it. parm: the parameters of a pse membership
  * joingroup xml= [implxml=] [user= pass=] [rdv=false]     starts a group of which the group advertisement is given (and
  *                          its module implementation, if it is not to be looked for)
  *                          -> groupid, name, started, ms, joined, membership (class name)
@@ -787,6 +788,9 @@ public final class Driver {
     // --------------------------------------------------------- advertisements
 
     private static String xml(Advertisement adv) {
+        if (adv instanceof SignedAdvertisement) { // which the classes print only for its signer
+            return "<!-- signed -->" + xml(((SignedAdvertisement) adv).getAdvertisement());
+        }
         return adv.getDocument(MimeMediaType.XMLUTF8).toString();
     }
 
@@ -1599,6 +1603,9 @@ public final class Driver {
                 String login = a.need("user") + ":" + PasswdMembershipService.makePsswd(a.need("pass")) + ":";
                 parm.appendChild(parm.createElement("login", login));
                 adv.putServiceParam(PeerGroup.membershipClassID, parm);
+            } else if (a.has("parm")) {
+                adv.putServiceParam(PeerGroup.membershipClassID, (XMLDocument) StructuredDocumentFactory.newStructuredDocument(
+                        MimeMediaType.XMLUTF8, new StringReader(a.need("parm"))));
             }
         }
         adv.setModuleSpecID(impl.getModuleSpecID());
