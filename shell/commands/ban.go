@@ -13,15 +13,16 @@ import (
 
 func banCommand(h *Host) *interp.Command {
 	return &interp.Command{
-		Name: "ban", Family: familyGroups, Summary: "shuts a peer out of the current group, or lists who is shut out",
+		Name: "ban", Family: familyGroups, Summary: "shuts a peer out of the current group, withdraws content, or lists that",
 		Args: "[PEER]", MaxArgs: 1,
 		Options: []interp.Option{
 			{Letter: "l", Name: "list", Help: "list who is shut out, and what waits for votes"},
 			{Letter: "r", Name: "reason", Value: "TEXT", Help: "why, for the members"},
 			{Letter: "t", Name: "term", Value: "TIME", Help: "for how long, such as 24h (default: for ever)"},
 			{Letter: "k", Name: "key", Help: "shut out the key alone, and not the addresses it comes from"},
+			{Letter: "c", Name: "content", Value: "HASH", Help: "withdraw a content instead: no member shares, gives or fetches it any more"},
 			{Letter: "y", Name: "approve", Value: "ACT", Help: "vote for what another moderator has proposed"},
-			{Letter: "u", Name: "undo", Value: "ACT", Help: "let in again whom an act shuts out"},
+			{Letter: "u", Name: "undo", Value: "ACT", Help: "let in again whom an act shuts out, or take a withdrawal back"},
 		},
 		Complete: func(s *interp.Session, n int) []interp.Suggestion { return s.Variables(classPeerAdv) },
 		Details: "The group must have been made with moderators (newpgrp --moderated or --closed), and only they can do it.\n" +
@@ -29,7 +30,8 @@ func banCommand(h *Host) *interp.Command {
 			"nor from its addresses. An ACT is the beginning of its name, as ban lists it.\n" +
 			"JSON of the list: act, what, reason, until, state, votes, quorum.",
 		Examples: []interp.Example{{Line: "ban", Text: "who is shut out of this group"}, {Line: "ban -r spam -t 24h mallory", Text: "shuts a peer out for a day"},
-			{Line: "ban -y 3f9a01c2", Text: "votes for a proposal"}, {Line: "ban -u 3f9a01c2", Text: "takes an exclusion back"}},
+			{Line: "ban -y 3f9a01c2", Text: "votes for a proposal"}, {Line: "ban -u 3f9a01c2", Text: "takes an exclusion back"},
+			{Line: "ban -c 9f86d081884c7d65… -r stolen", Text: "withdraws a file"}},
 		Run: func(ctx context.Context, c *interp.Call) error {
 			g := h.group()
 			policy := g.Governance()
@@ -47,6 +49,8 @@ func banCommand(h *Host) *interp.Command {
 				return h.approve(ctx, c, policy, c.Value("y", ""))
 			case c.Value("u", "") != "":
 				return h.unban(ctx, c, policy, c.Value("u", ""))
+			case c.Value("c", "") != "":
+				return withdraw(ctx, c, policy, c.Value("c", ""))
 			case len(c.Args) == 0 || c.Flag("l"):
 				listBans(c, policy)
 				return nil
@@ -104,6 +108,9 @@ func listBans(c *interp.Call, policy *governance.Service) {
 		}
 		row(e.ID, &e.Act, state, e.Until, len(e.By))
 	}
+	for _, w := range s.Withdrawals {
+		row(w.ID, &governance.Act{Kind: governance.Withdraw, Content: w.Content, Reason: w.Reason}, "withdrawn", time.Time{}, len(w.By))
+	}
 	for _, m := range s.Proposals {
 		act := m.Act()
 		row(m.ID(), &act, "proposed", act.Until(), len(m.Signers()))
@@ -128,9 +135,26 @@ func (h *Host) unban(ctx context.Context, c *interp.Call, policy *governance.Ser
 	if err != nil {
 		return unknownAct(name)
 	}
-	a, err := policy.Propose(ctx, governance.Act{Kind: governance.Readmit, Target: m.ID()})
+	undo := governance.Act{Kind: governance.Readmit, Target: m.ID()}
+	if act := m.Act(); act.Kind == governance.Withdraw {
+		undo = governance.Act{Kind: governance.Reinstate, Content: act.Content}
+	}
+	a, err := policy.Propose(ctx, undo)
 	if err != nil {
 		return notModerator(err, "cannot undo %s", name)
+	}
+	return told(c, policy, []governance.ID{a})
+}
+
+// withdraw withdraws a content.
+func withdraw(ctx context.Context, c *interp.Call, policy *governance.Service, hash string) error {
+	act := governance.Act{Kind: governance.Withdraw, Reason: c.Value("r", "")}
+	if err := act.Content.UnmarshalText([]byte(hash)); err != nil || act.Content.IsZero() {
+		return interp.Usagef("a content is named by 64 hex digits")
+	}
+	a, err := policy.Propose(ctx, act)
+	if err != nil {
+		return notModerator(err, "cannot withdraw it")
 	}
 	return told(c, policy, []governance.ID{a})
 }
