@@ -118,12 +118,14 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) *fault {
 		}
 		select {
 		case <-in.wake:
+			continue
 		case <-s.ctx.Done():
-			out.write(Event{Kind: eventEnd}.encode(time.Now()))
-			return nil
-		case <-r.Context().Done():
-			return nil
+		case <-r.Context().Done(): // which may be the same
 		}
+		if s.ctx.Err() != nil {
+			out.write(Event{Kind: eventEnd}.encode(time.Now()))
+		}
+		return nil
 	}
 }
 
