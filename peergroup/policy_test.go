@@ -19,6 +19,7 @@ import (
 	"github.com/juxta-p2p/juxta/peergroup"
 	"github.com/juxta-p2p/juxta/peergroup/governance"
 	"github.com/juxta-p2p/juxta/peergroup/peergrouptest"
+	"github.com/juxta-p2p/juxta/protocols/discovery"
 	"github.com/juxta-p2p/juxta/protocols/resolver"
 )
 
@@ -352,6 +353,41 @@ func TestPartitionOfPolicies(t *testing.T) {
 		for _, g := range c.members {
 			if got := fmt.Sprint(g.Governance().List()); got != list {
 				t.Errorf("%s has another list: %s", g.PeerName(), got)
+			}
+		}
+	})
+}
+
+// What the charter says about unsigned advertisements holds at every member.
+func TestCharterOnUnsigned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrew(t, 1, 2, 0, nil)
+		first := c.found(c.Edge(1), peergroup.Spec{Charter: &governance.Charter{Unsigned: governance.RefuseUnsigned}})
+		second := c.join(c.Edge(2))
+		if first.Unsigned() != advertisements.RefuseUnsigned || second.Unsigned() != advertisements.RefuseUnsigned {
+			t.Errorf("%v and %v", first.Unsigned(), second.Unsigned())
+		}
+		time.Sleep(time.Minute)
+		plain := advertisements.NewPipe(first.ID(), "plain", advertisements.Unicast)
+		signed, err := first.Sign(advertisements.NewPipe(first.ID(), "signed", advertisements.Unicast))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, adv := range []advertisements.Advertisement{plain, signed} {
+			if _, err := first.Discovery().PublishRemote(t.Context(), adv, discovery.Lifetime{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := first.Discovery().Publish(t.Context(), adv, discovery.Lifetime{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		for name, want := range map[string]bool{"plain": false, "signed": true} {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			_, err := second.Discovery().FindOne(ctx, discovery.Query{Kind: advertisements.Advs, Attr: "Name", Value: name})
+			cancel()
+			if (err == nil) != want {
+				t.Errorf("%s: found %v: %v", name, err == nil, err)
 			}
 		}
 	})
