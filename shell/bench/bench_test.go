@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 // TestMeasurements: every workload gives a figure that was counted, between processes.
 func TestMeasurements(t *testing.T) {
 	var out, errs bytes.Buffer
-	status := Main(strings.Fields("--json --rounds 1 --duration 100ms --with tcp,juxta --only one-way,round-trip,stream,open --sizes 64"), &out, &errs)
+	status := Main(strings.Fields("--json --rounds 1 --duration 100ms --with tcp,juxta --only one-way,round-trip,stream,open,fan-out --sizes 64 --windows 8 --subscribers 2"), &out, &errs)
 	if status != 0 {
 		t.Fatalf("status %d: %s%s", status, errs.String(), out.String())
 	}
@@ -33,7 +33,7 @@ func TestMeasurements(t *testing.T) {
 		}
 		seen[m.Work+m.Contestant] = true
 	}
-	if len(seen) != 8 {
+	if len(seen) != 10 {
 		t.Errorf("measured: %v", seen)
 	}
 }

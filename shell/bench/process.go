@@ -22,7 +22,11 @@ type child struct {
 }
 
 // begin starts this program again for a job.
-func begin(ctx context.Context, j job) (*child, error) {
+func begin(ctx context.Context, j job) (*child, error) { return beginBetween(ctx, j, nil, nil) }
+
+// beginBetween is begin for a process that reads from one file and writes to another,
+// as others may, and not from and to this process; which nil means.
+func beginBetween(ctx context.Context, j job, in, out *os.File) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -34,10 +38,17 @@ func begin(ctx context.Context, j job) (*child, error) {
 	c := &child{cmd: exec.CommandContext(ctx, self), lines: make(chan string, 64)}
 	c.cmd.Env = append(os.Environ(), childVariable+"="+string(text))
 	c.cmd.Stderr = &c.errs
-	if c.in, err = c.cmd.StdinPipe(); err != nil {
+	if in != nil {
+		c.cmd.Stdin, c.in = in, nowhere{io.Discard}
+	} else if c.in, err = c.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
-	out, err := c.cmd.StdoutPipe()
+	if out != nil {
+		c.cmd.Stdout = out
+		close(c.lines)
+		return c, c.cmd.Start()
+	}
+	said, err := c.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +57,7 @@ func begin(ctx context.Context, j job) (*child, error) {
 	}
 	go func() { // ends with the process
 		defer close(c.lines)
-		s := bufio.NewScanner(out)
+		s := bufio.NewScanner(said)
 		s.Buffer(nil, maxLine)
 		for s.Scan() {
 			select {
@@ -58,6 +69,11 @@ func begin(ctx context.Context, j job) (*child, error) {
 	}()
 	return c, nil
 }
+
+// nowhere is the input of a process that reads from elsewhere.
+type nowhere struct{ io.Writer }
+
+func (nowhere) Close() error { return nil }
 
 const (
 	maxLine = 1 << 20
@@ -123,6 +139,9 @@ func once(ctx context.Context, j job) (Result, error) {
 	if j.Work == Start {
 		return starts(ctx, j)
 	}
+	if j.Work == FanOut {
+		return fanOut(ctx, j, length)
+	}
 	j.Part = "serve"
 	server, err := begin(ctx, j)
 	if err != nil {
@@ -134,9 +153,6 @@ func once(ctx context.Context, j job) (Result, error) {
 		return Result{}, err
 	}
 	j.Part, j.Addr = "send", r.Addr
-	if j.Work == FanOut {
-		return fanOut(ctx, j, server)
-	}
 	client, err := begin(ctx, j)
 	if err != nil {
 		return Result{}, err
@@ -151,83 +167,6 @@ func once(ctx context.Context, j job) (Result, error) {
 		}
 	}
 	return *r.Result, nil
-}
-
-// fanOut starts the subscribers and tells the publisher what all of them have got.
-func fanOut(ctx context.Context, j job, publisher *child) (Result, error) {
-	type progress struct {
-		who         int
-		n, disorder uint64
-	}
-	news := make(chan progress, j.Subscribers)
-	failed := make(chan error, j.Subscribers)
-	for i := range j.Subscribers {
-		s, err := begin(ctx, j)
-		if err != nil {
-			return Result{}, err
-		}
-		defer s.end()
-		r, err := s.report(ctx, childPatience)
-		if err != nil || !r.Ready {
-			return Result{}, fmt.Errorf("a subscriber: %w", err)
-		}
-		go func() { // ends with the process
-			for text := range s.lines {
-				p := progress{who: i}
-				if _, err := fmt.Sscan(text, &p.n, &p.disorder); err != nil {
-					failed <- fmt.Errorf("a subscriber said %q", text)
-					return
-				}
-				select {
-				case news <- p:
-				case <-ctx.Done():
-					return
-				}
-			}
-		}()
-	}
-	select { // what a subscriber has said of itself must have arrived
-	case <-time.After(time.Second):
-	case <-ctx.Done():
-		return Result{}, context.Cause(ctx)
-	}
-	if _, err := io.WriteString(publisher.in, "go\n"); err != nil {
-		return Result{}, err
-	}
-	got, disorder := make([]uint64, j.Subscribers), make([]uint64, j.Subscribers)
-	least := uint64(0)
-	for {
-		select {
-		case p := <-news:
-			got[p.who], disorder[p.who] = p.n, p.disorder
-			now := got[0]
-			for _, n := range got {
-				now = min(now, n)
-			}
-			if now > least {
-				least = now
-				if _, err := fmt.Fprintln(publisher.in, least); err != nil {
-					return Result{}, err
-				}
-			}
-		case text := <-publisher.lines:
-			var r report
-			if err := json.Unmarshal([]byte(text), &r); err != nil {
-				return Result{}, fmt.Errorf("the publisher: %s", firstLine(publisher.errs.String()))
-			}
-			if r.Error != "" {
-				return Result{}, errors.New(r.Error)
-			}
-			for _, n := range disorder {
-				r.Result.Disorder += n
-			}
-			return *r.Result, nil
-		case err := <-failed:
-			return Result{}, err
-		case <-ctx.Done():
-			return Result{}, context.Cause(ctx)
-		}
-	}
 }
 
 // starts measures how long a whole process takes until it is ready, and what memory

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/juxta-p2p/juxta/core/transport/framing"
@@ -70,6 +71,35 @@ func plain(name, about string, secure, batched bool) Contestant {
 			return newFramed(c, batched), nil
 		},
 	}
+	c.Publish = func(subscribers int, _ Options) (string, func([]byte) error, func() error, error) {
+		l, err := listen()
+		if err != nil {
+			return "", nil, nil, err
+		}
+		x := new(several)
+		go x.accept(l, subscribers, batched) // ends with the last subscriber
+		return l.Addr().String(), x.send, x.flush, nil
+	}
+	c.Subscribe = func(addr string, _ Options, f func([]byte)) error {
+		c, err := dial(addr)
+		if err != nil {
+			return err
+		}
+		in := newFramed(c, batched)
+		if err := in.Send(nil); err != nil {
+			return err
+		}
+		go func() { // lives as long as the process
+			for {
+				b, err := in.Receive()
+				if err != nil {
+					return
+				}
+				f(b)
+			}
+		}()
+		return in.Flush()
+	}
 	if !batched {
 		c.ListenStream = func(Options) (string, func() (io.ReadWriteCloser, error), error) {
 			l, err := listen()
@@ -125,6 +155,52 @@ func (f *framed) Receive() ([]byte, error) {
 	}
 	_, err = io.ReadFull(f.r, f.in[:n])
 	return f.in[:n], err
+}
+
+// several are the connections to subscribers.
+type several struct {
+	mu  sync.Mutex
+	all []*framed
+}
+
+func (x *several) accept(l net.Listener, subscribers int, batched bool) {
+	for range subscribers {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		f := newFramed(c, batched)
+		if _, err := f.Receive(); err != nil { // that it is there, which ends the handshake of TLS
+			return
+		}
+		x.mu.Lock()
+		x.all = append(x.all, f)
+		x.mu.Unlock()
+	}
+}
+
+// send gives a message to all.
+func (x *several) send(b []byte) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, f := range x.all {
+		if err := f.Send(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flush writes what is in the buffers, if there are any.
+func (x *several) flush() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, f := range x.all {
+		if err := f.Flush(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // certificate makes one for this process alone.

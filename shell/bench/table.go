@@ -77,7 +77,7 @@ func columnsOf(work string) []column {
 	case Stream:
 		return []column{{"MB/s", rate, true}, send, receive}
 	case FanOut:
-		return []column{{"published/s", rate, true}, send}
+		return []column{{"published/s", rate, true}, send, receive}
 	case Start:
 		return []column{{"ready µs", func(r Result) float64 { return r.P50 }, false}, {"MiB", func(r Result) float64 { return r.Memory }, false}}
 	}

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bufio"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -9,7 +8,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -36,7 +34,7 @@ const (
 // job is what a child process is to do.
 type job struct {
 	Contestant, Work, Part, Addr, Home string
-	Size, Window, Subscribers          int
+	Size, Window, Subscribers, Who     int
 	Seconds                            float64
 	WarmUp                             float64
 }
@@ -439,112 +437,4 @@ func latencies(took []float64) Result {
 	}
 	slices.Sort(took)
 	return Result{Count: uint64(len(took)), P50: took[len(took)/2], P99: took[len(took)*99/100]}
-}
-
-// publish sends as long as no more than a window of messages is under way, as the
-// parent counts what all have got, and writes it line by line.
-func (w *worker) publish() error {
-	addr, publish, flush, err := w.c.Publish(w.job.Subscribers, w.opt())
-	if err != nil {
-		return err
-	}
-	w.say(report{Addr: addr})
-	got := make(chan uint64, 1)
-	in := bufio.NewScanner(os.Stdin)
-	if !in.Scan() { // "go"
-		return nil
-	}
-	go func() {
-		defer close(got)
-		for in.Scan() {
-			n, err := strconv.ParseUint(in.Text(), 10, 64)
-			if err != nil {
-				return
-			}
-			select {
-			case <-got:
-			default:
-			}
-			got <- n
-		}
-	}()
-	b := make([]byte, max(w.job.Size, seqSize))
-	begun := time.Now()
-	var all, n, warmAt, warmGot uint64
-	var warmed time.Time
-	cpu := 0.0
-	for {
-		now := time.Now()
-		since := now.Sub(begun).Seconds()
-		if warmed.IsZero() && since >= w.job.WarmUp {
-			warmed, warmAt, warmGot, cpu = now, n, all, cpuTime()
-		}
-		if since >= w.job.Seconds+w.job.WarmUp {
-			r := Result{Count: all - warmGot, Rate: float64(all-warmGot) / now.Sub(warmed).Seconds()}
-			r.SendCPU = (cpuTime() - cpu) * 1e6 / float64(max(n-warmAt, 1))
-			w.say(report{Result: &r})
-			w.wait()
-			return nil
-		}
-		if n-all < uint64(w.job.Window) {
-			for range min(uint64(w.job.Window)-(n-all), 8) {
-				number(b, n, 0)
-				if err := publish(b); err != nil {
-					return err
-				}
-				n++
-			}
-			select {
-			case x, ok := <-got:
-				if !ok {
-					return nil
-				}
-				all = x
-			default:
-			}
-			continue
-		}
-		if flush != nil {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-		select {
-		case x, ok := <-got:
-			if !ok {
-				return nil
-			}
-			all = x
-		case <-time.After(lateAfter):
-			return fmt.Errorf("bench: %d messages of %d were not received by all within %v", n-all, n, lateAfter)
-		}
-	}
-}
-
-// lateAfter is when messages that have not come count as lost.
-const lateAfter = 5 * time.Second
-
-// subscribe counts what comes, and tells the parent now and then.
-func (w *worker) subscribe() error {
-	var next, disorder uint64
-	every := uint64(max(w.job.Window/4, 1))
-	out := bufio.NewWriter(os.Stdout)
-	err := w.c.Subscribe(w.job.Addr, w.opt(), func(b []byte) {
-		n, _, err := numberOf(b)
-		if err != nil || n != next {
-			disorder++
-			next = max(next, n)
-		}
-		next++
-		if next%every == 0 {
-			_, _ = fmt.Fprintln(out, next, disorder)
-			_ = out.Flush()
-		}
-	})
-	if err != nil {
-		return err
-	}
-	w.say(report{Ready: true})
-	w.wait()
-	return nil
 }
