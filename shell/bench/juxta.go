@@ -139,18 +139,12 @@ func juxta(name, about, scheme string, secure bool) Contestant {
 			return err
 		}
 		adv.Type = advertisements.Propagate
-		in, err := p.Net().Pipes().ListenWith(context.Background(), adv, pipe.ListenConfig{Queue: 1 << 14, QueueBytes: 64 << 20})
-		if err != nil {
-			return err
-		}
-		go func() { // lives as long as the process
-			for m := range in.Messages(context.Background()) {
-				e, _ := m.Get("", "b")
-				f(e.Body)
-				m.Release()
-			}
-		}()
-		return nil
+		_, err = p.Net().Pipes().ListenWith(context.Background(), adv, pipe.ListenConfig{Handle: func(m pipe.Message) {
+			e, _ := m.Get("", "b")
+			f(e.Body)
+			m.Release()
+		}})
+		return err
 	}
 	c.Serve = func(Options) (string, error) {
 		_, at, err := serve()

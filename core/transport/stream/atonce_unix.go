@@ -40,7 +40,7 @@ func newAtOnce(c net.Conn) *atOnce {
 
 func (a *atOnce) try(fd uintptr) bool {
 	for {
-		a.n, a.err = unix.Write(int(fd), a.b)
+		a.n, a.err = writeQuiet(fd, a.b)
 		if a.err != unix.EINTR {
 			return true
 		}

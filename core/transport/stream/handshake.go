@@ -72,7 +72,7 @@ func (s *Set) handshake(ctx context.Context, c net.Conn, target endpoint.Address
 	defer stop()
 
 	l := &link{
-		s: s, c: c, in: &patient{c: c, silence: s.times.Read}, local: s.cfg.Local(c), dialed: r == dialler,
+		s: s, c: c, in: &patient{c: c, socket: newSocket(c), silence: s.times.Read}, local: s.cfg.Local(c), dialed: r == dialler,
 		ip: origin(c), once: newAtOnce(c), closed: make(chan struct{}),
 	}
 	l.br = bufio.NewReaderSize(l.in, welcomeBuffer)

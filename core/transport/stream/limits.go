@@ -67,11 +67,14 @@ const (
 	// maxEmptyReads is how often in a row a read may give nothing.
 	maxEmptyReads = 100
 
-	// Copies of a message that goes to many are written no more often than every
-	// manyGap, unless maxDelayed octets wait: otherwise each would cost a system call
-	// here and there, and a change of process.
-	manyGap    = 300 * time.Microsecond
-	maxDelayed = 64 << 10
+	// manyGap is how soon after the copies of one message those of the next one wait for
+	// their turn, to be written with what follows: otherwise each would cost a system call
+	// here and there, and a change of process. Those of a message that comes alone are
+	// written at once.
+	manyGap = 300 * time.Microsecond
+
+	// spreadShare is for how many links of what goes to many one goroutine writes.
+	spreadShare = 16
 
 	// welcomeBuffer is for reading the welcome, or the first octets of TLS.
 	welcomeBuffer = 4 << 10

@@ -45,8 +45,7 @@ type link struct {
 	paced    *pace         // used by the writer; nil if the connection is not slow
 	writing  bool          // somebody writes or is about to: the writer
 	rested   time.Time     // when writing last ended
-	later    *time.Timer   // starts the writer for what goes to many; nil if that never did
-	delayed  bool          // it is about to
+	delayed  bool          // the writer is Set.spread, later
 	queue    lanes         // behind the write in flight
 	sealed   *frames       // encrypted and not yet taken by the writer; nil if empty
 	sealing  bool          // the writer is encrypting

@@ -82,6 +82,7 @@ const (
 // that messages which came together cost none.
 type patient struct {
 	c       net.Conn
+	socket  *socket       // of c, nil if it is none
 	silence time.Duration // the longest time without an octet inside a message
 	inside  bool          // a message has begun
 	extra   time.Duration // time for the message beside the first silence
@@ -106,6 +107,9 @@ func (p *patient) Read(b []byte) (int, error) {
 	case p.armed:
 		_ = p.c.SetReadDeadline(time.Time{})
 		p.armed = false
+	}
+	if p.socket != nil {
+		return p.socket.read(b)
 	}
 	return p.c.Read(b)
 }

@@ -57,6 +57,7 @@ type Set struct {
 	wg     sync.WaitGroup
 	stats  counters
 	times  Times
+	spread spread
 
 	mu     sync.Mutex
 	closed bool

@@ -78,17 +78,16 @@ func (l *link) send(ctx context.Context, o outgoing) error {
 		l.mu.Unlock()
 		return l.closedError()
 	}
-	delay := time.Duration(0)
+	delay := false
 	if !l.writing {
 		now := time.Now()
 		since := now.Sub(l.rested)
 		switch {
-		case o.tail.Many() && since < manyGap:
-			delay = manyGap - since
-		case o.tail.Many():
+		case o.tail.Many() && o.size <= maxSmall && l.s.spread.collects(now, o.msg):
+			delay = true
 		case l.paced != nil && o.size > minBatch:
 		case o.tail.Passing() && o.size > maxSmall:
-		case o.size > maxSmall || since > burstGap || l.heard.Load(): // what answers is not one of a burst
+		case o.tail.Many() || o.size > maxSmall || since > burstGap || l.heard.Load(): // what answers is not one of a burst
 			l.writing = true
 			l.heard.Store(false)
 			l.mu.Unlock()
@@ -103,33 +102,21 @@ func (l *link) send(ctx context.Context, o outgoing) error {
 	if start {
 		l.writing = true
 		l.flushers.Add(1)
-		if delay > 0 {
-			l.delayed, start = true, false
-			if l.later == nil {
-				l.later = time.AfterFunc(delay, l.flushLater)
-			} else {
-				l.later.Reset(delay)
-			}
-		}
-	} else if l.delayed && (!o.tail.Many() || at.size() > maxDelayed) && l.later.Stop() {
-		l.delayed, start = false, true // what is urgent does not wait
+		l.delayed, start = delay, !delay
+	} else if l.delayed && !o.tail.Many() { // what is urgent does not wait
+		l.delayed, start = false, true
 	}
 	if waited {
 		at.signal() // there may be room for another one who waits
 	}
 	l.mu.Unlock()
-	if start {
+	switch {
+	case start:
 		go l.flush(nil) // waited for by the reader before it reports the end
+	case delay:
+		l.s.spread.add(l)
 	}
 	return nil
-}
-
-// flushLater is flush after a while, in which more may have come.
-func (l *link) flushLater() {
-	l.mu.Lock()
-	l.delayed = false
-	l.mu.Unlock()
-	l.flush(nil)
 }
 
 // writeNow writes a message, and leaves to a flusher what the connection does
