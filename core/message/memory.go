@@ -79,6 +79,10 @@ func (m *Message) Release() {
 	if mem == nil {
 		return
 	}
-	m.mem, m.elems, m.Trailer = nil, nil, nil
+	room := m.room
+	m.mem, m.room, m.elems, m.Trailer = nil, nil, nil, nil
+	if room != nil {
+		room.free()
+	}
 	mem.Release()
 }

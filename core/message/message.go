@@ -68,9 +68,10 @@ func Bytes(namespace, name string, b []byte) Element {
 // modification; concurrent reading is fine.
 type Message struct {
 	elems  []Element
-	spaces []string // namespaces 2, 3, … in the order of the decoded original
-	mem    *Memory  // in which the bodies lie, if it is to be released
-	fixed  *fixed   // the encoded elements, if they have been
+	spaces []string  // namespaces 2, 3, … in the order of the decoded original
+	mem    *Memory   // in which the bodies lie, if it is to be released
+	room   *elements // in which elems lies or lay, if it is to be used again
+	fixed  *fixed    // the encoded elements, if they have been
 
 	// Trailer holds the signed trailer that JXSE 2.7 puts behind a message, if
 	// the message was decoded from a package that had one.
@@ -166,7 +167,7 @@ func (m *Message) Replace(e Element) {
 // Clone returns a message with its own list of elements; the bodies are shared.
 func (m *Message) Clone() *Message {
 	c := *m
-	c.elems = slices.Clone(m.elems)
+	c.elems, c.room = slices.Clone(m.elems), nil
 	if c.mem != nil {
 		c.mem.Hold()
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 )
 
 const (
@@ -253,7 +254,7 @@ type Decoder struct {
 // Decode is [Decode] of a message in memory that is used again: the message becomes
 // a user of mem in place of the caller, until its [Message.Release]. mem may be nil.
 func (d *Decoder) Decode(b []byte, mem *Memory) (*Message, error) {
-	x := decoder{b: b, known: d}
+	x := decoder{b: b, known: d, released: mem != nil}
 	m, err := x.decode()
 	if err == nil {
 		m.mem = mem
@@ -296,7 +297,7 @@ func (d *decoder) decode() (*Message, error) {
 	if spaces > MaxNamespaces || 2*spaces > len(d.b) {
 		return nil, fmt.Errorf("message: %w: %d namespaces", ErrFormat, spaces)
 	}
-	m := newMessage(spaces, d.peekCount(spaces))
+	m := newMessage(spaces, d.peekCount(spaces), d.released)
 	for range spaces {
 		m.spaces = append(m.spaces, d.name(MaxName))
 	}
@@ -324,35 +325,41 @@ func (d *decoder) decode() (*Message, error) {
 }
 
 // frame is a message with the room for namespaces that most need, and
-// smallFrame has the same for elements, to have all in one allocation.
+// tinyFrame has the same for one or two elements of an application, which is what goes
+// straight over a link, to have all in one allocation.
 type frame struct {
 	Message
 	roomSpaces [2]string
 }
 
-type smallFrame struct {
-	frame
-	roomElems [6]Element
-}
-
-// tinyFrame is for a message with one or two elements of an application, which is
-// what goes straight over a link.
 type tinyFrame struct {
 	frame
 	roomElems [4]Element
 }
 
-func newMessage(spaces, elements int) *Message {
+// elements is room for those of most other messages. It is used again when the message
+// is released.
+type elements [8]Element
+
+var elementsPool = sync.Pool{New: func() any { return new(elements) }}
+
+func (r *elements) free() {
+	clear(r[:])
+	elementsPool.Put(r)
+}
+
+func newMessage(spaces, count int, released bool) *Message {
 	var f *frame
-	if elements <= len(tinyFrame{}.roomElems) {
+	switch {
+	case count <= len(tinyFrame{}.roomElems):
 		tiny := new(tinyFrame)
 		f = &tiny.frame
 		f.elems = tiny.roomElems[:0]
-	} else if elements <= len(smallFrame{}.roomElems) {
-		small := new(smallFrame)
-		f = &small.frame
-		f.elems = small.roomElems[:0]
-	} else {
+	case count <= len(elements{}) && released:
+		f = new(frame)
+		f.room = elementsPool.Get().(*elements)
+		f.elems = f.room[:0]
+	default:
 		f = new(frame)
 	}
 	f.spaces = f.roomSpaces[:0]
@@ -374,10 +381,11 @@ func (d *decoder) peekCount(spaces int) int {
 
 // decoder reads from b with one sticky error.
 type decoder struct {
-	b     []byte
-	known *Decoder        // remembers names; may be nil
-	names strings.Builder // else holds the names that are not interned, many in one allocation
-	err   error
+	b        []byte
+	known    *Decoder        // remembers names; may be nil
+	names    strings.Builder // else holds the names that are not interned, many in one allocation
+	released bool            // the message may be released
+	err      error
 }
 
 var errShort = errors.New("it ends too early")

@@ -187,7 +187,7 @@ func TestRecordedPushes(t *testing.T) {
 	}
 }
 
-var headers = map[string]header{
+var recordedHeaders = map[string]header{
 	"wire-01-edge-to-rdv.jxm":        {e2, goldenPipe("04"), "00000025-0000-1000-819d-aa056c07d784", 200},
 	"wire-02-walk.jxm":               {e2, goldenPipe("04"), "00000025-0000-1000-819d-aa056c07d784", 199},
 	"wire-03-rdv-to-edge.jxm":        {e2, goldenPipe("04"), "00000025-0000-1000-819d-aa056c07d784", 198},
@@ -197,18 +197,18 @@ var headers = map[string]header{
 }
 
 func TestRecordedHeaders(t *testing.T) {
-	for name, want := range headers {
+	for name, want := range recordedHeaders {
 		m := recording(t, name)
 		text := body(t, m, elemHeader)
 		var slow header
 		decode(t, text, &slow)
-		fast, ok := scan(text, nil)
+		fast, ok := scan(text)
 		if !ok {
 			t.Errorf("%s: a header as JXSE prints it is not scanned", name)
 			continue
 		}
-		again, ok := scan(text, fast)
-		if !ok || slow != want || *fast != want || *again != want {
+		again, ok := lastOf(text, fast).like(text)
+		if !ok || slow != want || fast != want || again != want {
 			t.Errorf("%s: parsed %+v, scanned %+v and %+v, want %+v", name, slow, fast, again, want)
 		}
 		printed, err := want.print()
@@ -239,11 +239,11 @@ func TestHeaderWithoutSourceOrWithOddID(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := scan(b, nil); ok {
+		if _, ok := scan(b); ok {
 			t.Errorf("scanned: %s", b)
 		}
-		got, err := headerOf(message.New(message.XML(message.Platform, elemHeader, b)), nil)
-		if err != nil || *got != h {
+		got, err := new(headers).of(message.New(message.XML(message.Platform, elemHeader, b)))
+		if err != nil || got != h {
 			t.Errorf("%+v %v, want %+v", got, err, h)
 		}
 	}
@@ -296,7 +296,7 @@ func TestCutDocuments(t *testing.T) {
 	}
 	head := bytes.TrimSpace(body(t, recording(t, "wire-01-edge-to-rdv.jxm"), elemHeader))
 	for i := range head {
-		if h, err := headerOf(message.New(message.XML(message.Platform, elemHeader, head[:i])), nil); err == nil {
+		if h, err := new(headers).of(message.New(message.XML(message.Platform, elemHeader, head[:i]))); err == nil {
 			t.Fatalf("header read although cut at %d: %+v", i, h)
 		}
 	}
@@ -344,20 +344,21 @@ func FuzzPush(f *testing.F) {
 
 // The quick way of reading a header must see what the long one sees.
 func FuzzHeader(f *testing.F) {
-	for name := range headers {
+	for name := range recordedHeaders {
 		f.Add(body(f, recording(f, name), elemHeader))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if fast, ok := scan(b, nil); ok {
+		if fast, ok := scan(b); ok {
 			var slow header
 			if err := xmldoc.Unmarshal(b, &slow); err != nil {
 				t.Fatalf("scanned, but: %v", err)
 			}
-			if slow.TTL = min(slow.TTL, wireTTL); slow != *fast {
+			if slow.TTL = min(slow.TTL, wireTTL); slow != fast {
 				t.Fatalf("scanned %+v, parsed %+v", fast, slow)
 			}
 		}
-		h, err := headerOf(message.New(message.XML(message.Platform, elemHeader, b)), nil)
+		var r headers
+		h, err := r.of(message.New(message.XML(message.Platform, elemHeader, b)))
 		if err != nil {
 			return
 		}
@@ -365,38 +366,9 @@ func FuzzHeader(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := headerOf(message.New(message.XML(message.Platform, elemHeader, doc)), h)
-		if err != nil || *again != *h {
+		again, err := r.of(message.New(message.XML(message.Platform, elemHeader, doc)))
+		if err != nil || again != h {
 			t.Fatalf("%+v printed and read: %+v %v", h, again, err)
 		}
 	})
-}
-
-func TestIDsForgetTheOldest(t *testing.T) {
-	s := ids{limit: 3}
-	for i := range uint64(5) {
-		if !s.add(i) {
-			t.Fatalf("%d is not new", i)
-		}
-	}
-	for i, want := range []bool{true, true, false, false, false} { // adding 0 and 1 again pushes 2 and 3 out
-		if i < 2 {
-			continue
-		}
-		if got := s.add(uint64(i)); got != want {
-			t.Errorf("%d: new %v, want %v", i, got, want)
-		}
-	}
-	s.grow(5)
-	for i := range uint64(5) {
-		s.add(10 + i)
-	}
-	for i := range uint64(5) {
-		if s.add(10 + i) {
-			t.Errorf("%d was forgotten", 10+i)
-		}
-	}
-	if len(s.set) != 5 || len(s.ring) != 5 {
-		t.Errorf("%d and %d remembered, want 5", len(s.set), len(s.ring))
-	}
 }

@@ -3,6 +3,8 @@ package pipe
 import (
 	"bytes"
 	"strconv"
+	"strings"
+	"sync/atomic"
 
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
@@ -57,7 +59,8 @@ const (
 // no escapes; what does goes the long way.
 func (h *header) print() ([]byte, error) {
 	if h.Source.IsZero() || h.check() != nil || !plain([]byte(h.MsgID)) || !plain([]byte(h.Source.String())) || !plain([]byte(h.Pipe.String())) {
-		return xmldoc.Marshal(h)
+		c := *h // so that others stay out of the heap
+		return xmldoc.Marshal(&c)
 	}
 	b := make([]byte, 0, 512)
 	b = append(b, headHead...)
@@ -72,27 +75,62 @@ func (h *header) print() ([]byte, error) {
 	return append(b, headTail...), nil
 }
 
-// headerOf reads the header of a message. last is the previous one of the same
-// way, whose IDs are mostly the same and need no parsing; it may be nil.
-func headerOf(msg *message.Message, last *header) (*header, error) {
+// headers reads headers. It is safe for concurrent use; the zero value is ready.
+type headers struct{ last atomic.Pointer[lastHeader] }
+
+// of reads the header of a message.
+func (r *headers) of(msg *message.Message) (header, error) {
 	e, ok := msg.Get(message.Platform, elemHeader)
 	if !ok {
-		return nil, errNoHeader
+		return header{}, errNoHeader
 	}
-	if h, ok := scan(e.Body, last); ok {
+	if h, ok := r.last.Load().like(e.Body); ok {
+		return h, nil
+	}
+	if h, ok := scan(e.Body); ok {
+		r.last.Store(lastOf(e.Body, h))
 		return h, nil
 	}
 	h := new(header)
 	if err := xmldoc.Unmarshal(e.Body, h); err != nil {
-		return nil, err
+		return header{}, err
 	}
 	h.TTL = min(h.TTL, wireTTL)
-	return h, nil
+	return *h, nil
+}
+
+// lastHeader is a header that was read, and its text around the ID of the message: mostly
+// the next one differs in nothing else.
+type lastHeader struct {
+	header
+	front, back string
+}
+
+// lastOf prepares a document that [scan] has read for comparing the next one with it.
+func lastOf(doc []byte, h header) *lastHeader {
+	front, back, _ := strings.Cut(string(doc), headMsgID)
+	return &lastHeader{h, front + headMsgID, back[len(h.MsgID):]}
+}
+
+// like reads a document that differs from the last one in the ID only, and reports
+// whether it does. l may be nil.
+func (l *lastHeader) like(doc []byte) (header, bool) {
+	if l == nil || len(doc) != len(l.front)+len(l.MsgID)+len(l.back) ||
+		string(doc[:len(l.front)]) != l.front || string(doc[len(l.front)+len(l.MsgID):]) != l.back {
+		return header{}, false
+	}
+	name := doc[len(l.front) : len(l.front)+len(l.MsgID)]
+	if !plain(name) {
+		return header{}, false
+	}
+	h := l.header
+	h.MsgID = string(name)
+	return h, true
 }
 
 // scan reads a header that is printed as this package prints it, and reports
 // whether it is.
-func scan(b []byte, last *header) (*header, bool) {
+func scan(b []byte) (header, bool) {
 	var source, pipe, msgID, ttl []byte
 	b, ok := bytes.CutPrefix(b, []byte(headHead+headSource))
 	if ok {
@@ -108,18 +146,16 @@ func scan(b []byte, last *header) (*header, bool) {
 		ttl, ok = bytes.CutSuffix(b, []byte(headTail))
 	}
 	if !ok || !plain(source) || !plain(pipe) || !plain(msgID) {
-		return nil, false
+		return header{}, false
 	}
-	h := &header{MsgID: string(msgID)}
-	if last != nil && string(source) == last.Source.String() && string(pipe) == last.Pipe.String() {
-		h.Source, h.Pipe = last.Source, last.Pipe
-	} else if h.Source.UnmarshalText(source) != nil || h.Pipe.UnmarshalText(pipe) != nil {
-		return nil, false
+	h := header{MsgID: string(msgID)}
+	if h.Source.UnmarshalText(source) != nil || h.Pipe.UnmarshalText(pipe) != nil {
+		return header{}, false
 	}
 	n := 0
 	for _, c := range ttl {
 		if c < '0' || c > '9' || n > wireTTL {
-			return nil, false
+			return header{}, false
 		}
 		n = n*10 + int(c-'0')
 	}

@@ -115,9 +115,9 @@ type Service struct {
 	index   *srdi.Keeper
 	stats   counters
 	seed    maphash.Seed
-	lanes   [lanes]lane            // relay, each its share of the propagate pipes
-	notices [lanes]lane            // tell senders, each its share of them
-	last    atomic.Pointer[header] // the header that came last
+	lanes   [lanes]lane // relay, each its share of the propagate pipes
+	notices [lanes]lane // tell senders, each its share of them
+	headers headers     // reads those of propagate pipes
 
 	mu       sync.Mutex
 	closed   bool

@@ -12,6 +12,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
+	"github.com/juxta-p2p/juxta/core/recent"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 )
 
@@ -19,7 +20,7 @@ import (
 // seen. Service.wmu guards it.
 type wire struct {
 	pipe id.Pipe
-	seen ids
+	seen recent.Set
 	pins int           // inputs; it is not forgotten while there are any
 	elem *list.Element // in Service.relayed, if there are none
 }
@@ -36,7 +37,7 @@ func (s *Service) wireOf(p id.Pipe) *wire {
 		s.forget(s.relayed.Back().Value.(*wire))
 		s.stats.wiresForgotten.Add(1)
 	}
-	w := &wire{pipe: p, seen: ids{limit: seenRelayed}}
+	w := &wire{pipe: p, seen: recent.New(seenRelayed)}
 	w.elem = s.relayed.PushFront(w)
 	if s.wires == nil {
 		s.wires = map[id.Pipe]*wire{}
@@ -59,7 +60,7 @@ func (s *Service) pin(p id.Pipe) *wire {
 		s.relayed.Remove(w.elem)
 		w.elem = nil
 	}
-	w.seen.grow(seenOpen)
+	w.seen.Grow(seenOpen)
 	return w
 }
 
@@ -76,7 +77,7 @@ func (s *Service) fresh(p id.Pipe, msgID string) bool {
 	k := maphash.String(s.seed, msgID)
 	s.wmu.Lock()
 	defer s.wmu.Unlock()
-	return s.wireOf(p).seen.add(k)
+	return s.wireOf(p).seen.Add(k)
 }
 
 // sendWire sends a message on a propagate pipe: to the own input, to the
@@ -85,7 +86,7 @@ func (s *Service) sendWire(ctx context.Context, o *Output, msg *message.Message)
 	if err := context.Cause(ctx); err != nil {
 		return fmt.Errorf("pipe: send on %s: %w", label(o.adv), err)
 	}
-	h := &header{Source: s.self, Pipe: o.adv.ID, MsgID: id.NewUUID(), TTL: wireTTL}
+	h := header{Source: s.self, Pipe: o.adv.ID, MsgID: id.NewUUID(), TTL: wireTTL}
 	if len(o.peers) > 0 {
 		h.TTL = 1
 	}
@@ -116,7 +117,7 @@ func (s *Service) sendWire(ctx context.Context, o *Output, msg *message.Message)
 	if stamped == nil {
 		return fmt.Errorf("pipe: send on %s: %w", label(o.adv), ErrNobody)
 	}
-	n += s.giveListeners(ctx, h, id.Peer{}, stamped, true)
+	n += s.giveListeners(ctx, &h, id.Peer{}, stamped, true)
 	n += s.rdv.Walk(ctx, stamped, wireService, s.param, rendezvous.MaxTTL)
 	n += s.rdv.Near(ctx, stamped, wireService, s.param)
 	if n == 0 && s.rdv.Role() != rendezvous.Rendezvous { // which is where the listeners would be known
@@ -166,23 +167,23 @@ func (s *Service) giveListeners(ctx context.Context, h *header, from id.Peer, st
 	if s.rdv.Role() != rendezvous.Rendezvous {
 		return 0
 	}
+	listeners := s.index.Leased(string(advertisements.Propagate), fieldID, h.Pipe.String(), 0)
+	listeners = slices.DeleteFunc(listeners, func(p id.Peer) bool {
+		return p == s.self || p == from || p == h.Source || s.reached(p) != nil
+	})
+	listeners = s.withoutSlow(listeners, own)
+	if len(listeners) == 0 {
+		return 0
+	}
+	once := s.rdv.Stamp(stamped, wireService, s.param, 1)
+	if once == nil || once.Fix() != nil {
+		return 0
+	}
 	n := 0
-	var once *message.Message
-	for _, p := range s.index.Leased(string(advertisements.Propagate), fieldID, h.Pipe.String(), 0) {
-		if p == s.self || p == from || p == h.Source || s.reached(p) != nil {
-			continue
-		}
-		if once == nil {
-			if once = s.rdv.Stamp(stamped, wireService, s.param, 1); once == nil || once.Fix() != nil {
-				return n
-			}
-		}
+	ctx = endpoint.KnownWays(ctx)
+	for _, p := range listeners {
 		if !s.give(ctx, p, once) {
-			if own {
-				s.stats.unsent.Add(1)
-			} else {
-				s.stats.relaySlow.Add(1)
-			}
+			s.countSlow(1, own)
 			continue
 		}
 		n++
@@ -190,21 +191,40 @@ func (s *Service) giveListeners(ctx context.Context, h *header, from id.Peer, st
 	return n
 }
 
-// give gives a stamped message to one listener, unless it was too slow a moment
-// ago: one that does not read must not keep the message from the others.
-func (s *Service) give(ctx context.Context, p id.Peer, stamped *message.Message) bool {
-	now := time.Now()
+// withoutSlow removes from a list the listeners that were too slow a moment ago: one that
+// does not read must not keep the message from the others. They count as not reached.
+func (s *Service) withoutSlow(listeners []id.Peer, own bool) []id.Peer {
 	s.wmu.Lock()
-	until, slow := s.slow[p]
-	if slow && !now.Before(until) {
-		delete(s.slow, p)
-		slow = false
+	defer s.wmu.Unlock()
+	if len(s.slow) == 0 {
+		return listeners
 	}
-	s.wmu.Unlock()
-	if slow {
-		return false
+	now := time.Now()
+	before := len(listeners)
+	listeners = slices.DeleteFunc(listeners, func(p id.Peer) bool {
+		until, slow := s.slow[p]
+		if slow && !now.Before(until) {
+			delete(s.slow, p)
+			slow = false
+		}
+		return slow
+	})
+	s.countSlow(before-len(listeners), own)
+	return listeners
+}
+
+// countSlow counts listeners that did not get a message, of this peer or of another.
+func (s *Service) countSlow(n int, own bool) {
+	if own {
+		s.stats.unsent.Add(uint64(n))
+	} else {
+		s.stats.relaySlow.Add(uint64(n))
 	}
-	short := patient(endpoint.KnownWays(ctx), relayWait)
+}
+
+// give gives a stamped message to one listener, and remembers if that is too slow.
+func (s *Service) give(ctx context.Context, p id.Peer, stamped *message.Message) bool {
+	short := patient(ctx, relayWait)
 	defer short.stop()
 	err := s.rdv.Give(short, p, stamped)
 	if err == nil {
@@ -219,7 +239,7 @@ func (s *Service) give(ctx context.Context, p id.Peer, stamped *message.Message)
 		if s.slow == nil {
 			s.slow = map[id.Peer]time.Time{}
 		}
-		s.slow[p] = now.Add(slowPause)
+		s.slow[p] = time.Now().Add(slowPause)
 		s.wmu.Unlock()
 	}
 	return false
@@ -227,20 +247,19 @@ func (s *Service) give(ctx context.Context, p id.Peer, stamped *message.Message)
 
 // receiveWire takes a propagated message of some propagate pipe.
 func (s *Service) receiveWire(_ context.Context, x endpoint.Incoming) {
-	h, err := headerOf(x.Message, s.last.Load())
+	h, err := s.headers.of(x.Message)
 	if err != nil {
 		s.stats.malformed.Add(1)
 		s.log.Debug("message of a propagate pipe dropped", "from", x.From.Short(), "error", err)
 		return
 	}
-	s.last.Store(h)
 	s.takeWire(x, h)
 }
 
 // receiveDirected takes a message that was sent straight to the input pipe.
 func (in *Input) receiveDirected(_ context.Context, x endpoint.Incoming) {
 	s := in.s
-	h, err := headerOf(x.Message, s.last.Load())
+	h, err := s.headers.of(x.Message)
 	if err != nil || h.Pipe != in.adv.ID {
 		s.stats.malformed.Add(1)
 		s.log.Debug("message of a propagate pipe dropped", "from", x.From.Short(), "error", err)
@@ -251,7 +270,7 @@ func (in *Input) receiveDirected(_ context.Context, x endpoint.Incoming) {
 
 // takeWire delivers a message of a propagate pipe here, and passes it on if this
 // peer is a rendezvous.
-func (s *Service) takeWire(x endpoint.Incoming, h *header) {
+func (s *Service) takeWire(x endpoint.Incoming, h header) {
 	s.stats.wireReceived.Add(1)
 	in := s.local(h.Pipe, advertisements.Propagate)
 	relay := s.rdv.Role() == rendezvous.Rendezvous
@@ -281,10 +300,10 @@ func (s *Service) takeWire(x endpoint.Incoming, h *header) {
 		in.deliver(Message{Message: msg, From: h.Source, Proven: s.proven(x, h.Source)})
 	}
 	if relay {
-		h := *h
-		h.TTL--
+		next := h
+		next.TTL--
 		msg, from := x.Message, x.From
-		if !s.lanes[maphash.Comparable(s.seed, h.Pipe)%lanes].put(s, func() { s.relay(msg, h, from) }) {
+		if !s.lanes[maphash.Comparable(s.seed, h.Pipe)%lanes].put(s, func() { s.relay(msg, next, from) }) {
 			s.stats.relayFull.Add(1)
 		}
 	}

@@ -62,6 +62,17 @@ func (s *Service) HasClient(p id.Peer) bool {
 	return ok && time.Now().Before(c.until)
 }
 
+// OnlyClients removes from a list the peers that hold no lease here.
+func (s *Service) OnlyClients(peers []id.Peer) []id.Peer {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(peers, func(p id.Peer) bool {
+		c, ok := s.clients[p]
+		return !ok || !now.Before(c.until)
+	})
+}
+
 // connect grants or prolongs a lease. A full rendezvous grants none and names
 // others; JXSE, which keeps silent then, does not understand that and asks
 // elsewhere, too.

@@ -29,9 +29,12 @@ const (
 func (h *header) print() ([]byte, error) {
 	if !plain(h.ID) || !plain(h.Service) || !plain(h.Param) || len(h.Path) == 0 || len(h.Path) > maxPath ||
 		slices.ContainsFunc(h.Path, func(p id.Peer) bool { return !plain(p.String()) }) {
-		return xmldoc.Marshal(h)
+		c := *h // so that others stay out of the heap
+		return xmldoc.Marshal(&c)
 	}
-	b := make([]byte, 0, 512+len(h.Path)*96)
+	const ids = 96 // an ID and what is around it, mostly less
+	b := make([]byte, 0, len(headStart)+len(headAttrs)+len(headName)+len(headParam)+len(headTTL)+len(headPath)+len(headEnd)+
+		len(h.ID)+len(h.Service)+len(h.Param)+len("1000")+len(h.Path)*ids)
 	for _, s := range [...]string{headStart, headAttrs, h.ID, headName, h.Service, headParam, h.Param, headTTL} {
 		b = append(b, s...)
 	}
@@ -118,25 +121,24 @@ func lastOf(doc []byte, h *header) *lastHeader {
 		return nil
 	}
 	l := &lastHeader{header: *h, front: front, back: rest}
-	l.Path = slices.Clone(h.Path)
+	l.Path = slices.Clip(slices.Clone(h.Path))
 	return l
 }
 
 // like reads a document that differs from the last one in the ID only, and reports
 // whether it does. l may be nil.
-func (l *lastHeader) like(doc []byte) (*header, bool) {
+func (l *lastHeader) like(doc []byte) (header, bool) {
 	if l == nil || len(doc) != len(l.front)+len(l.ID)+len(l.back) ||
 		string(doc[:len(l.front)]) != l.front || string(doc[len(l.front)+len(l.ID):]) != l.back {
-		return nil, false
+		return header{}, false
 	}
 	name := string(doc[len(l.front) : len(l.front)+len(l.ID)])
 	if !plain(name) {
-		return nil, false
+		return header{}, false
 	}
 	h := l.header
 	h.ID = name
-	h.Path = append(make([]id.Peer, 0, len(l.Path)+1), l.Path...) // the caller's own, with room for the next hop
-	return &h, true
+	return h, true
 }
 
 // plain reports whether the text is not empty and means the same inside and

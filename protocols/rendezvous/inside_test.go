@@ -131,28 +131,6 @@ func TestRateOfNeighbours(t *testing.T) {
 	}
 }
 
-// TestRememberedIDs: as many as the limit says, the oldest goes first.
-func TestRememberedIDs(t *testing.T) {
-	s := &seen{}
-	s.init(3)
-	for _, text := range []string{"1", "2", "3", "4"} {
-		if !s.add(text) {
-			t.Errorf("%s is not new", text)
-		}
-	}
-	for _, c := range []struct {
-		text string
-		want bool
-	}{{"4", false}, {"3", false}, {"2", false}, {"1", true}} {
-		if got := s.add(c.text); got != c.want {
-			t.Errorf("%s: new %v, want %v", c.text, got, c.want)
-		}
-	}
-	if len(s.set) != 3 {
-		t.Errorf("%d are remembered", len(s.set))
-	}
-}
-
 // TestWalksInRecordings: the headers of recorded walks are read, and printed as
 // JXSE 2.5 prints them.
 func TestWalksInRecordings(t *testing.T) {

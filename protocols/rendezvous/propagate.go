@@ -11,6 +11,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
+	"github.com/juxta-p2p/juxta/core/recent"
 )
 
 // Stamp returns a copy of msg that can be spread: it carries a propagation
@@ -32,7 +33,7 @@ func (s *Service) Stamp(msg *message.Message, service, param string, ttl int) *m
 		return msg.Clone()
 	}
 	if !ok {
-		h = &header{ID: id.NewUUID(), Service: service, Param: param, TTL: limit, Path: []id.Peer{s.self}}
+		h = header{ID: id.NewUUID(), Service: service, Param: param, TTL: limit, Path: []id.Peer{s.self}}
 		s.seen.add(h.ID)
 	} else {
 		if !slices.Contains(h.Path, s.self) {
@@ -57,10 +58,12 @@ func (s *Service) Stamp(msg *message.Message, service, param string, ttl int) *m
 
 func (s *Service) elemHeader() string { return elemPropagate + s.param }
 
-func (s *Service) headerOf(msg *message.Message) (*header, bool) {
+// headerOf returns the propagation header of a message. Its path is shared, with no room
+// behind it.
+func (s *Service) headerOf(msg *message.Message) (header, bool) {
 	e, ok := msg.Get(message.Platform, s.elemHeader())
 	if !ok {
-		return nil, false
+		return header{}, false
 	}
 	last := s.last.Load()
 	if h, ok := last.like(e.Body); ok {
@@ -69,12 +72,13 @@ func (s *Service) headerOf(msg *message.Message) (*header, bool) {
 	h, err := readHeader(e.Body)
 	if err != nil {
 		s.log.Debug("propagation header", "error", err)
-		return nil, false
+		return header{}, false
 	}
 	if l := lastOf(e.Body, h); l != nil {
 		s.last.Store(l)
 	}
-	return h, true
+	h.Path = slices.Clip(h.Path)
+	return *h, true
 }
 
 // Propagated reports whether a message came by propagation or by a walk, and not
@@ -272,27 +276,20 @@ func (s *Service) correct(in endpoint.Incoming) {
 	}
 }
 
-// seen remembers IDs, the latest ones up to the limit.
+// seen remembers the IDs of the latest messages.
 type seen struct {
-	mu    sync.Mutex
-	limit int
-	seed  maphash.Seed
-	set   map[uint64]struct{}
-	ring  []uint64
-	next  int
+	seed maphash.Seed
+	mu   sync.Mutex
+	set  recent.Set
 }
 
-func (s *seen) init(limit int) { s.limit, s.seed = limit, maphash.MakeSeed() }
+func (s *seen) init(limit int) { s.seed, s.set = maphash.MakeSeed(), recent.New(limit) }
 
 // grow raises the limit.
 func (s *seen) grow(limit int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if limit > s.limit {
-		s.limit = limit
-		s.ring = slices.Concat(s.ring[s.next:], s.ring[:s.next]) // oldest first
-		s.next = 0
-	}
+	s.set.Grow(limit)
 }
 
 // add remembers the ID and reports whether it is new.
@@ -301,21 +298,7 @@ func (s *seen) add(msgID string) bool { return s.addKey(maphash.String(s.seed, m
 func (s *seen) addKey(k uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.set == nil {
-		s.set = map[uint64]struct{}{}
-	}
-	if _, ok := s.set[k]; ok {
-		return false
-	}
-	s.set[k] = struct{}{}
-	if len(s.ring) < s.limit {
-		s.ring = append(s.ring, k)
-		return true
-	}
-	delete(s.set, s.ring[s.next])
-	s.ring[s.next] = k
-	s.next = (s.next + 1) % s.limit
-	return true
+	return s.set.Add(k)
 }
 
 // sources bounds the rate of each neighbour by a token bucket.

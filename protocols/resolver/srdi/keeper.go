@@ -288,8 +288,7 @@ func (k *Keeper) Find(primary, name, value string, limit int) []id.Peer {
 
 // Leased is [Keeper.Find] among the peers that lease here.
 func (k *Keeper) Leased(primary, name, value string, limit int) []id.Peer {
-	found := k.clients.Find(primary, name, value, limit)
-	return slices.DeleteFunc(found, func(p id.Peer) bool { return !k.rdv.HasClient(p) }) // an entry may outlive the lease for a moment
+	return k.rdv.OnlyClients(k.clients.Find(primary, name, value, limit)) // an entry may outlive the lease for a moment
 }
 
 // Held returns how many entries a peer that leases here has.
