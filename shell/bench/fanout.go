@@ -99,6 +99,8 @@ const (
 // subscribe counts what comes, and tells the publisher now and then.
 func (w *worker) subscribe() error {
 	var next, disorder, first atomic.Uint64
+	counts := quietly(os.Stdout)
+	w.out = json.NewEncoder(counts)
 	every := uint64(max(w.job.Window/4, 1))
 	var line []byte
 	tell := func(b []byte, kind byte) []byte {
@@ -121,7 +123,7 @@ func (w *worker) subscribe() error {
 		next.Store(at + 1)
 		if (at+1)%every == 0 {
 			line = append(tell(line, lineCount), '\n')
-			_, _ = os.Stdout.Write(line) // the publisher may have ended
+			_, _ = counts.Write(line) // the publisher may have ended
 		}
 	})
 	if err != nil {
@@ -131,7 +133,7 @@ func (w *worker) subscribe() error {
 	w.wait()
 	b := append(tell(nil, lineEnd), ' ')
 	b = strconv.AppendFloat(b, (cpuTime()*1e6-float64(first.Load()))/float64(max(next.Load(), 1)), 'f', 3, 64)
-	_, err = os.Stdout.Write(append(b, '\n'))
+	_, err = counts.Write(append(b, '\n'))
 	return err
 }
 
@@ -206,7 +208,7 @@ func (w *worker) publish() error {
 	w.say(report{Addr: addr})
 	many := w.job.Subscribers
 	h := &heard{
-		lines: bufio.NewScanner(os.Stdin),
+		lines: bufio.NewScanner(quietly(os.Stdin)),
 		got:   make([]uint64, many), disorder: make([]uint64, many), cpu: make([]float64, many),
 	}
 	for {
