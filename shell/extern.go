@@ -72,6 +72,15 @@ func (e *externs) find(name string) *interp.Command {
 	return e.command(name, file)
 }
 
+// system returns a program of the system as a command.
+func (e *externs) system(name string) (*interp.Command, error) {
+	file, err := exec.LookPath(name)
+	if err != nil {
+		return nil, interp.NotFoundf("there is no program %q", name).Try("without the ! it may be a command: help")
+	}
+	return e.command(name, file), nil
+}
+
 // externName reports whether a program may be called by the name: it must not
 // lead elsewhere than into the path.
 func externName(name string) bool {

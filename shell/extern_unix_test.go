@@ -28,7 +28,7 @@ func TestProgramsOnThePath(t *testing.T) {
 		"juxta-upper":  `tr a-z A-Z`,
 		"juxta-seven":  `echo out; echo err >&2; exit 7`,
 		"juxta-none":   `exit 3`,
-		"juxta-first":  `read x; echo "$x"`, // and leaves the rest
+		"juxta-start":  `read x; echo "$x"`, // and leaves the rest
 		"juxta-many":   `i=0; while [ $i -lt 100000 ]; do echo $i; i=$((i+1)); done`,
 		"juxta-object": `[ "$JUXTA_JSON" = 1 ] && echo '{"b":1.50,"a":{"x":[true,null]}}'; echo '{broken'; printf 'no end'`,
 		"juxta-killed": `kill -9 $$`,
@@ -51,8 +51,10 @@ func TestProgramsOnThePath(t *testing.T) {
 		{"in a pipeline", []string{"-c", "echo 'one\ntwo' | upper | grep T"}, 0, "TWO\n", ""},
 		{"status", []string{"-c", "seven; echo never"}, 7, "out\n", "# seven - err\n# seven - seven ended with status 7\n"},
 		{"status in the shell", []string{"-k", "-c", "none; echo $?"}, 3, "3\n", "none ended with status 3"},
-		{"does not read all", []string{"-c", "many | first"}, 0, "0\n", ""},
+		{"does not read all", []string{"-c", "many | start"}, 0, "0\n", ""},
 		{"nobody reads all", []string{"-c", "many | grep -n 5 | wc -l"}, 0, "40951\n", ""},
+		{"programs of the system", []string{"-c", "echo 'b\na' | !sort && !sh -c 'exit 9'"}, 9, "a\nb\n", "# sh - sh ended with status 9\n"},
+		{"no such program", []string{"-c", "!no-such-program"}, 3, "", "there is no program"},
 		{"records", []string{"--json", "-c", "object"}, 0, `{"b":1.50,"a":{"x":[true,null]}}` + "\n" + `{"text":"{broken"}` + "\n" + `{"text":"no end"}` + "\n", ""},
 		{"records go in", []string{"--json", "-c", "version | upper"}, 0, `{"VERSION":"`, ""},
 		{"errors are objects", []string{"--json", "-c", "none"}, 3, "", `{"error":{"code":"not_found","message":"none ended with status 3"`},

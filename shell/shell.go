@@ -263,7 +263,7 @@ func (p *program) work(ctx context.Context, cancel context.CancelFunc, note stri
 	host, s := p.host, p.session
 	s.Config = interp.Config{
 		Commands: p.own.commandsFor(host), Out: p.stdout, Err: p.errors(), JSON: p.json, Describe: host.Describe,
-		StopOnError: !p.interactive && !p.keepGoing, Noticed: p.notice, Extern: p.externs.find, Externs: p.externs.all,
+		StopOnError: !p.interactive && !p.keepGoing, Noticed: p.notice, Extern: p.externs.find, Externs: p.externs.all, Program: p.externs.system,
 	}
 	if p.interactive {
 		s.Out, s.Terminal, s.Bold, s.Width = p.term, !p.json, colour(), p.term.Width

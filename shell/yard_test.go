@@ -26,11 +26,11 @@ func TestYardOnTheCommandLine(t *testing.T) {
 			t.Fatalf("%q: %+v, %v", args, o, err)
 		}
 		s, err := lang.Parse(o.commands)
-		if err != nil || len(s) != 1 || len(s[0]) != 1 || s[0][0].Assign != "" {
+		if err != nil || len(s) != 1 || len(s[0].Pipeline) != 1 || s[0].Pipeline[0].Assign != "" {
 			t.Fatalf("%q became %q: %+v, %v", args, o.commands, s, err)
 		}
 		var got []string
-		for i, w := range s[0][0].Words {
+		for i, w := range s[0].Pipeline[0].Words {
 			text, ok := w.Literal()
 			if !ok || args[i] != "" && args[i][0] == '-' && w.Quoted {
 				t.Errorf("%q: the word %d is %+v", args, i, w)

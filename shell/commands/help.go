@@ -39,6 +39,12 @@ func topics() map[string]string {
 		"language": `THE LANGUAGE
     a; b                 one after the other
     a | b                b reads what a writes
+    a | !sort            a program of the system reads it
+    a && b   a || b      b if a went well, if it failed
+    a > file  >> file    results to a file, behind what it holds
+    a < file             a reads a file
+    if a; then b; elif c; then d; else e; fi
+    for x in 1 2 3; do echo $x; done
     x = newpipe -n chat  keeps the result in the variable x
     x = 'some text'      keeps a text
     "to $x"  '$x'        in double quotes and bare words variables are replaced

@@ -64,6 +64,8 @@ func (h *Host) Commands() []*interp.Command {
 		banCommand, leaveCommand, chpgrpCommand,
 		talkCommand, newpipeCommand, mkpipeCommand, mkmsgCommand, putCommand, getCommand, sendCommand, recvCommand,
 		envCommand, setCommand, unsetCommand, catCommand, echoCommand, grepCommand, wcCommand, moreCommand,
+		whereCommand, selectCommand, sortCommand, countCommand, firstCommand, lastCommand,
+		shellCommand, sourceCommand, aliasCommand, timeCommand, watchCommand,
 		importfileCommand, exportfileCommand, sleepCommand, historyCommand, clearCommand,
 		helpCommand, manCommand, versionCommand, exitCommand,
 	} {

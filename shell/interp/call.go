@@ -23,11 +23,13 @@ type Call struct {
 	Name    string // as it was called: the name of the command or one of its aliases
 	Args    []Arg  // without options
 
+	typed  []string // the arguments as they were typed, variables replaced
 	values map[string]string
 	assign string
 	in     *stream
 	out    sink
 	cancel context.CancelCauseFunc
+	depth  int // how many commands that run scripts stand around it
 }
 
 // Flag reports whether the option (its letter, or its name if it has none) was given.

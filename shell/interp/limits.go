@@ -11,6 +11,12 @@ const (
 	// columns before it is printed; the rest follows as a further table.
 	maxTableRows = 1000
 
+	// readAtOnce is how much of a file is read at once for "<", in octets.
+	readAtOnce = 32 << 10
+
+	// maxDepth is how deep commands may stand in each other that run scripts.
+	maxDepth = 16
+
 	// interruptHolds is how long Ctrl-C holds for a line that is about to run: it
 	// may be pressed between Enter and the start of the command.
 	interruptHolds = 500 * time.Millisecond
@@ -21,6 +27,9 @@ const (
 	// maxHistoryLine is the longest line kept, in octets; pasted documents are not
 	// worth recalling.
 	maxHistoryLine = 4096
+
+	// maxAliases bounds the names given to texts.
+	maxAliases = 1000
 
 	// maxVariables bounds the environment, which listings of a large network fill.
 	maxVariables = 100_000

@@ -29,6 +29,9 @@ type Field struct {
 	Long  bool   // tables leave it out unless the command was asked for more (-l)
 }
 
+// Text returns a value of a field as tables show it.
+func Text(v any) string { return cell(v) }
+
 // Record is one result of a command.
 type Record struct {
 	Layout Layout

@@ -42,6 +42,10 @@ type Config struct {
 	Extern  func(name string) *Command
 	Externs func() []*Command
 
+	// Program finds a program of the system, for "!name". It must answer at once. Nil:
+	// no programs can be run.
+	Program func(name string) (*Command, error)
+
 	// Describe tells the class, a one-line description and the text of an object
 	// that variables hold. Nil: strings only.
 	Describe func(object any) (class, description, text string)
@@ -53,6 +57,7 @@ type Session struct {
 	Config
 	Vars    Variables
 	History History
+	aliases aliases
 
 	mu      sync.Mutex
 	running context.CancelCauseFunc // ends the commands that run now
@@ -165,17 +170,7 @@ func (s *Session) Run(ctx context.Context, src string) int {
 		s.setStatus(StatusInterrupted)
 		return StatusInterrupted
 	}
-	for i, p := range script {
-		status := s.pipeline(ctx, p)
-		if status == StatusOK && ctx.Err() != nil && i+1 < len(script) { // between two commands
-			s.Report("shell", classify(errInterrupted))
-			status = StatusInterrupted
-		}
-		s.setStatus(status)
-		if s.Exited() || ctx.Err() != nil || status == StatusInterrupted || status != StatusOK && s.StopOnError {
-			break
-		}
-	}
+	s.script(ctx, script, false)
 	return s.Status()
 }
 
@@ -221,19 +216,32 @@ func (s *Session) pipeline(ctx context.Context, p lang.Pipeline) int {
 		}
 		calls[i] = c
 	}
+	s.trace(p, calls)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s.mu.Lock()
-	s.running = cancel
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		s.running = nil
-		s.mu.Unlock()
-	}()
-
 	last := calls[len(calls)-1]
-	last.out = &printer{w: s.Out, json: last.JSON(), terminal: s.Terminal, bold: s.Bold, width: s.Width}
+	if outer := within(ctx); outer != nil {
+		last.out = nestedSink{outer, last.JSON()}
+		calls[0].in = outer.in
+		for _, c := range calls {
+			c.depth = outer.depth + 1
+		}
+	} else {
+		s.mu.Lock()
+		s.running = cancel
+		s.mu.Unlock()
+		defer func() {
+			s.mu.Lock()
+			s.running = nil
+			s.mu.Unlock()
+		}()
+		last.out = &printer{w: s.Out, json: last.JSON(), terminal: s.Terminal, bold: s.Bold, width: s.Width}
+	}
+	files, err := s.redirect(ctx, p, calls)
+	if err != nil {
+		s.Report(calls[0].Command.Name, err)
+		return err.Status
+	}
 	for i, c := range calls[:len(calls)-1] {
 		st := newStream()
 		c.out, calls[i+1].in = st, st
@@ -251,10 +259,14 @@ func (s *Session) pipeline(ctx context.Context, p lang.Pipeline) int {
 		if err == nil {
 			continue
 		}
-		if err.Code != CodeInterrupted || i == len(errs)-1 { // one word is enough for all of them
+		if !err.told && (err.Code != CodeInterrupted || i == len(errs)-1) { // one word is enough for all of them
 			s.Report(calls[i].Command.Name, err)
 		}
 		status = err.Status
+	}
+	if err := files.end(status); err != nil {
+		s.Report(last.Command.Name, err)
+		return err.Status
 	}
 	return status
 }
@@ -320,7 +332,10 @@ func (s *Session) call(c *lang.Command) (*Call, *Error) {
 		args[i] = Arg{Text: text, Quoted: w.Quoted || literal, literal: literal}
 	}
 	name := args[0].Text
-	cmd := s.Command(name)
+	cmd, err := s.find(name, c.Program)
+	if err != nil {
+		return nil, classify(err)
+	}
 	if cmd == nil {
 		e := &Error{Status: StatusUsage, Code: CodeUnknown, Message: fmt.Sprintf("there is no command %q", name), Hint: "help lists the commands"}
 		if near := s.nearest(name); near != "" {
@@ -330,6 +345,9 @@ func (s *Session) call(c *lang.Command) (*Call, *Error) {
 	}
 	values, rest, err := cmd.options(args[1:])
 	call := &Call{Session: s, Command: cmd, Name: name, Args: rest, values: values, assign: c.Assign}
+	for _, a := range args[1:] {
+		call.typed = append(call.typed, a.Text)
+	}
 	switch {
 	case err != nil, call.Flag(helpOption):
 	case len(rest) < cmd.MinArgs:
@@ -341,6 +359,17 @@ func (s *Session) call(c *lang.Command) (*Call, *Error) {
 		return nil, classify(err).Try("usage: %s", cmd.Usage())
 	}
 	return call, nil
+}
+
+// find returns the command of that name, nil if there is none.
+func (s *Session) find(name string, program bool) (*Command, error) {
+	switch {
+	case !program:
+		return s.Command(name), nil
+	case s.Program == nil:
+		return nil, Deniedf("no programs of the system can be run here")
+	}
+	return s.Program(name)
 }
 
 func commandName(c *lang.Command) string {
@@ -357,6 +386,9 @@ func (s *Session) Command(name string) *Command {
 			return c
 		}
 	}
+	if text, ok := s.aliases.get(name); ok {
+		return aliased(name, text)
+	}
 	if s.Extern == nil {
 		return nil
 	}
@@ -367,6 +399,9 @@ func (s *Session) Command(name string) *Command {
 // that no command hides.
 func (s *Session) All() []*Command {
 	all := slices.Clone(s.Commands)
+	for name, text := range s.Aliases() {
+		all = append(all, aliased(name, text))
+	}
 	if s.Externs == nil {
 		return all
 	}

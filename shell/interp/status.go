@@ -39,6 +39,8 @@ type Error struct {
 	Message string // one line, no full stop
 	Hint    string // what to try; may be empty
 	Err     error  // cause; may be nil
+
+	told bool // the user knows it already
 }
 
 // Error returns the message and, if there is one, the cause behind it.

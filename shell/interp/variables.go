@@ -3,6 +3,7 @@ package interp
 import (
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -55,6 +56,25 @@ func (v *Variables) Set(x Variable) error {
 	}
 	v.byKey[x.Name] = x
 	return nil
+}
+
+// Keep returns what puts back the variables as they are now. What was made since then, and
+// no variable holds any more, is closed by it.
+func (v *Variables) Keep() (restore func()) {
+	v.mu.Lock()
+	before := maps.Clone(v.byKey)
+	v.mu.Unlock()
+	return func() {
+		v.mu.Lock()
+		after := v.byKey
+		v.byKey = before
+		v.mu.Unlock()
+		for _, x := range after {
+			if !x.Fixed && !v.Holds(x.Object) {
+				CloseObject(x.Object)
+			}
+		}
+	}
 }
 
 // Remove forgets a name. The object lives on, and stays open.

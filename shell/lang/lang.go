@@ -1,8 +1,14 @@
 // Package lang reads the command language of the JXTA shell.
 //
-//	script   := pipeline { (";" | newline) pipeline }
-//	pipeline := command { "|" command }
-//	command  := [ name "=" ] word { word }
+//	script   := step { (";" | newline | "&&" | "||") step }
+//	step     := pipeline | if | for
+//	if       := "if" script "then" script { "elif" script "then" script } [ "else" script ] "fi"
+//	for      := "for" name "in" { word } (";" | newline) "do" script "done"
+//	pipeline := command { "|" command } [ "<" file ] [ (">" | ">>") file ]
+//	command  := [ name "=" ] [ "!" ] word { word }
+//
+// The words of "if" and "for" have a meaning where a command may begin, and nowhere
+// else. "!" before a command runs a program of the system.
 //
 // One tokenizer looks at the text, from left to right, so quotes protect
 // everything, also ";" and "|", which the original cut at before it looked at
@@ -21,6 +27,8 @@
 //   - "#" at the start of a word begins a comment up to the end of the line.
 //   - "=" assigns as the second token of a command, with or without blanks;
 //     everywhere else it is an ordinary character.
+//   - ">", ">>", "<" and "&&" count where a word begins, "<" with a blank behind it;
+//     inside a word they are ordinary characters, as in a->b.
 package lang
 
 import (
@@ -29,22 +37,61 @@ import (
 	"strings"
 )
 
-// Script is a parsed text: pipelines to be run one after the other.
-type Script []Pipeline
+// Script is a parsed text: steps to be run one after the other.
+type Script []Step
+
+// Step is one step of a script: exactly one of Pipeline, If and For is set.
+type Step struct {
+	When     When // whether it runs at all
+	Pipeline Pipeline
+	If       *If
+	For      *For
+}
+
+// When says on what a step depends.
+type When uint8
+
+// The conditions of steps.
+const (
+	Always   When = iota
+	IfOK          // behind "&&": if the step before it went well
+	IfFailed      // behind "||": if it did not
+)
+
+// If runs the body of the first branch whose test goes well, or Else.
+type If struct {
+	Branches []Branch // at least one
+	Else     Script   // may be empty
+}
+
+// Branch is a test and what it decides about.
+type Branch struct{ Test, Body Script }
+
+// For runs its body once for each word, with the variable Name set to it.
+type For struct {
+	Name  string
+	Words []Word
+	Body  Script
+}
 
 // Pipeline is one or more commands, each reading what the one before it wrote.
 type Pipeline []Command
 
 // Command is one command of a pipeline.
 type Command struct {
-	Assign string // variable that takes the result; empty: none was named
-	Words  []Word // the command and its arguments; at least one
+	Assign  string // variable that takes the result; empty: none was named
+	Program bool   // a program of the system, "!"
+	Words   []Word // the command and its arguments; at least one
+
+	In     *Word // file to read, of the first command; nil: none
+	Out    *Word // file to write, of the last command; nil: none
+	Append bool  // write behind what the file holds
 }
 
 // IsValue reports whether the command is the assignment of a text
 // (name = 'text', name = $other) instead of a call.
 func (c *Command) IsValue() bool {
-	return c.Assign != "" && len(c.Words) == 1 && (c.Words[0].Quoted || c.Words[0].startsWithVariable())
+	return c.Assign != "" && len(c.Words) == 1 && !c.Program && c.In == nil && c.Out == nil && (c.Words[0].Quoted || c.Words[0].startsWithVariable())
 }
 
 // Word is one argument.

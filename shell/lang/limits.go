@@ -4,3 +4,6 @@ package lang
 // files and from other programs; the bound keeps a wrong file from eating the
 // memory of a peer.
 const MaxSource = 1 << 20
+
+// maxNesting bounds how deep if and for may stand in each other.
+const maxNesting = 32

@@ -13,43 +13,29 @@ func Parse(src string) (Script, error) {
 		return nil, &SyntaxError{Offset: MaxSource, Message: "the text is too long"}
 	}
 	p := parser{src: src}
-	return p.script()
+	s, _, err := p.script("")
+	return s, err
 }
 
 type parser struct {
-	src string
-	pos int
-}
-
-func (p *parser) script() (Script, error) {
-	var s Script
-	for {
-		p.skip(true)
-		switch {
-		case p.end():
-			return s, nil
-		case p.src[p.pos] == ';':
-			p.pos++
-			continue
-		}
-		pl, err := p.pipeline()
-		if err != nil {
-			return nil, err
-		}
-		s = append(s, pl)
-	}
+	src   string
+	pos   int
+	depth int // of if and for
 }
 
 func (p *parser) pipeline() (Pipeline, error) {
 	var pl Pipeline
 	for {
-		c, err := p.command()
+		c, err := p.command(len(pl) == 0)
 		if err != nil {
 			return nil, err
 		}
 		pl = append(pl, c)
-		if p.end() || p.src[p.pos] != '|' {
+		if p.end() || p.src[p.pos] != '|' || p.at("||") {
 			return pl, nil
+		}
+		if c.Out != nil {
+			return nil, &SyntaxError{Offset: p.pos, Message: `what goes to a file cannot go to another command, too`}
 		}
 		p.pos++
 		p.skip(true) // a line may end behind "|"
@@ -59,34 +45,87 @@ func (p *parser) pipeline() (Pipeline, error) {
 	}
 }
 
-// command reads up to ";", "|", a newline or the end.
-func (p *parser) command() (Command, error) {
+// at reports whether the text goes on so.
+func (p *parser) at(text string) bool { return strings.HasPrefix(p.src[p.pos:], text) }
+
+// command reads up to ";", "|", "&&", a newline or the end.
+func (p *parser) command(first bool) (Command, error) {
 	var c Command
 	start := p.pos
 	if name, after, ok := p.assignment(); ok {
 		c.Assign, p.pos = name, after
 		p.skip(false)
 	}
+	if p.at("!") {
+		p.pos++
+		c.Program = true
+	}
 	for {
 		p.skip(false)
-		if p.end() || strings.IndexByte(";|\n", p.src[p.pos]) >= 0 {
+		if p.end() || strings.IndexByte(";|\n", p.src[p.pos]) >= 0 || p.at("&&") {
 			break
 		}
-		w, err := p.word()
+		file, err := p.redirection(&c, first)
+		if err == nil && file == nil {
+			var w Word
+			if w, err = p.word(); err == nil {
+				c.Words = append(c.Words, w)
+			}
+		}
 		if err != nil {
 			return Command{}, err
 		}
-		c.Words = append(c.Words, w)
 	}
 	switch {
 	case len(c.Words) > 0:
 		return c, nil
+	case c.In != nil || c.Out != nil:
+		return Command{}, &SyntaxError{Offset: start, Message: "a command is missing beside the file"}
+	case c.Program:
+		return Command{}, &SyntaxError{Offset: p.pos, Message: `a program is missing behind "!"`}
 	case c.Assign != "":
 		return Command{}, &SyntaxError{Offset: p.pos, Message: `a command or a text is missing behind "="`}
 	case p.pos < len(p.src) && p.src[p.pos] == '|':
 		return Command{}, &SyntaxError{Offset: p.pos, Message: `a command is missing before "|"`}
+	case p.at("&&"):
+		return Command{}, &SyntaxError{Offset: p.pos, Message: `a command is missing before "&&"`}
 	}
 	return Command{}, &SyntaxError{Offset: start, Message: `a command is missing behind "|"`}
+}
+
+// redirection reads the name of a file and what it is for, if that comes next.
+func (p *parser) redirection(c *Command, first bool) (*Word, error) {
+	at := p.pos
+	var to **Word
+	switch {
+	case p.at("<") && p.pos+1 < len(p.src) && strings.IndexByte(" \t", p.src[p.pos+1]) >= 0:
+		if !first {
+			return nil, &SyntaxError{Offset: at, Message: `only the first command can read a file`}
+		}
+		p.pos++
+		to = &c.In
+	case p.at(">>"):
+		p.pos += 2
+		to, c.Append = &c.Out, true
+	case p.at(">"):
+		p.pos++
+		to, c.Append = &c.Out, false
+	default:
+		return nil, nil
+	}
+	if *to != nil {
+		return nil, &SyntaxError{Offset: at, Message: "one file is enough"}
+	}
+	p.skip(false)
+	if p.end() || strings.IndexByte(";|\n<>", p.src[p.pos]) >= 0 || p.at("&&") {
+		return nil, &SyntaxError{Offset: p.pos, Message: "the name of a file is missing"}
+	}
+	w, err := p.word()
+	if err != nil {
+		return nil, err
+	}
+	*to = &w
+	return &w, nil
 }
 
 // assignment recognises name "=" at the start of a command.
@@ -308,7 +347,7 @@ func nameLength(s string, wide bool) int {
 // Quote returns s as a word that [Parse] reads back as exactly s: bare if that
 // is possible, otherwise in quotes.
 func Quote(s string) string {
-	bare := s != "" && s[0] != '#'
+	bare := s != "" && !strings.ContainsRune("#<>!", rune(s[0])) && !strings.HasPrefix(s, "&&") && (&parser{src: s}).keyword() == ""
 	for _, r := range s {
 		if unicode.IsSpace(r) || strings.ContainsRune(`;|'"\$=`, r) {
 			bare = false

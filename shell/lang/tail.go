@@ -17,12 +17,20 @@ func Tail(before string) (words []string, partial string) {
 		if p.end() {
 			return words, ""
 		}
-		if strings.IndexByte(";|\n", p.src[p.pos]) >= 0 {
+		if p.at("&&") {
+			p.pos++
+		}
+		if strings.IndexByte(";|\n&", p.src[p.pos]) >= 0 {
 			p.pos++
 			words, atStart = nil, true
 			continue
 		}
 		if atStart {
+			if word := p.keyword(); word != "" && p.pos+len(word) < len(p.src) {
+				p.pos += len(word)
+				atStart = word != wordFor && word != wordIn
+				continue
+			}
 			atStart = false
 			if _, after, ok := p.assignment(); ok {
 				p.pos = after
