@@ -1,6 +1,10 @@
 package pipe
 
 import (
+	"maps"
+	"slices"
+	"strings"
+
 	"github.com/juxta-p2p/juxta/advertisements"
 )
 
@@ -12,17 +16,18 @@ type FullInput struct {
 	Dropped uint64               // messages that were dropped for that, since it was opened
 }
 
+// Inputs returns the input pipes that are open here, in the order of their IDs.
+func (s *Service) Inputs() []*Input {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.inputs), func(a, b *Input) int { return strings.Compare(a.adv.ID.String(), b.adv.ID.String()) })
+}
+
 // FullInputs returns the inputs whose queues are full, so that senders wait, and
 // messages of original peers are dropped.
 func (s *Service) FullInputs() []FullInput {
-	s.mu.Lock()
-	inputs := make([]*Input, 0, len(s.inputs))
-	for _, in := range s.inputs {
-		inputs = append(inputs, in)
-	}
-	s.mu.Unlock()
 	var all []FullInput
-	for _, in := range inputs {
+	for _, in := range s.Inputs() {
 		in.q.mu.Lock()
 		full, n, dropped := in.q.full(1), in.q.n, in.q.dropped
 		in.q.mu.Unlock()

@@ -1,0 +1,290 @@
+// Package netmap is the network as one peer can know it: the peers, what connects them,
+// the groups, and the pipes that are open here. It asks nobody; what the peer has not heard
+// of is not on the map.
+package netmap
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/juxta-p2p/juxta/advertisements"
+	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/peergroup"
+	"github.com/juxta-p2p/juxta/protocols/discovery"
+	"github.com/juxta-p2p/juxta/protocols/rendezvous"
+)
+
+// Map is what a peer knows at one moment. Its lists are in a stable order, and it has no
+// value that changes by the mere passing of time, so that two maps can be compared.
+type Map struct {
+	Self   string  `json:"self"` // ID of the peer whose map it is
+	Peers  []Peer  `json:"peers"`
+	Edges  []Edge  `json:"edges"`
+	Groups []Group `json:"groups"`
+	Pipes  []Pipe  `json:"pipes"`
+	More   int     `json:"more,omitempty"` // peers known that did not fit
+}
+
+// Peer is a peer on the map.
+type Peer struct {
+	ID    string   `json:"id"`
+	Name  string   `json:"name"`  // as it says; may be empty
+	Short string   `json:"short"` // of the ID
+	Roles []string `json:"roles"` // "rendezvous", "relay", as far as they are seen
+	Way   string   `json:"way"`   // how it is reached now, such as "tls", "relayed"; empty: not known
+	Known []string `json:"known"` // from where it is known: "link", "lease", "view", "route", "near", "advertisement"
+}
+
+// Kinds of edges.
+const (
+	KindLink   = "link"   // an open connection
+	KindLease  = "lease"  // From leases from the rendezvous To
+	KindRelay  = "relay"  // From is reached through the relay To
+	KindView   = "view"   // both are rendezvous, and From knows To
+	KindRoute  = "route"  // messages from From go to To, the first peer on a way
+	KindSpread = "beyond" // and from there on to the next
+)
+
+// Edge is what connects two peers.
+type Edge struct {
+	From   string `json:"from"`
+	To     string `json:"to"`
+	Kind   string `json:"kind"`
+	Group  string `json:"group,omitempty"`  // ID of the group, of leases and views
+	Detail string `json:"detail,omitempty"` // for people
+}
+
+// Group is a group that the peer is in.
+type Group struct {
+	ID      string   `json:"id"`
+	Name    string   `json:"name"`
+	Parent  string   `json:"parent,omitempty"`
+	Role    string   `json:"role"`    // of this peer in it
+	Members []string `json:"members"` // other peers that are known in it
+}
+
+// Pipe is the input end of a pipe, open at the peer itself.
+type Pipe struct {
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+	Type     string `json:"type"`
+	Group    string `json:"group"` // ID
+	Received uint64 `json:"received"`
+	Waiting  int    `json:"waiting"`
+	Dropped  uint64 `json:"dropped"`
+}
+
+// maxPeers bounds the peers of a map: a cache may know of many thousands, and nobody sees more in a
+// drawing. Those that are linked come first.
+const maxPeers = 1000
+
+// Take draws the map of a peer.
+func Take(p *peergroup.Peer) *Map {
+	b := builder{self: p.ID(), peers: map[id.Peer]*Peer{}, edges: map[Edge]bool{}}
+	b.peer(p.ID(), p.Name(), "")
+	if r := p.Roles(); r.Relay {
+		b.role(p.ID(), "relay")
+	}
+	b.links(p)
+	b.routes(p)
+	for _, n := range p.Neighbours() {
+		b.peer(n.Peer, n.Name, "near")
+	}
+	for _, l := range p.RelayLeases().Leases {
+		b.peer(l.Relay, l.Name, "lease")
+		b.role(l.Relay, "relay")
+		b.edge(Edge{From: b.self.String(), To: l.Relay.String(), Kind: KindRelay})
+	}
+	for _, c := range p.RelayClients() {
+		b.peer(c.Peer, "", "lease")
+		b.role(p.ID(), "relay")
+		b.edge(Edge{From: c.Peer.String(), To: b.self.String(), Kind: KindRelay})
+	}
+	b.group(p.Net(), "")
+	return b.done()
+}
+
+type builder struct {
+	self   id.Peer
+	peers  map[id.Peer]*Peer
+	edges  map[Edge]bool
+	groups []Group
+	pipes  []Pipe
+}
+
+// peer notes a peer, and from where it is known.
+func (b *builder) peer(p id.Peer, name, from string) {
+	if p.IsZero() {
+		return
+	}
+	x := b.peers[p]
+	if x == nil {
+		x = &Peer{ID: p.String(), Short: p.Short(), Roles: []string{}, Known: []string{}}
+		b.peers[p] = x
+	}
+	if x.Name == "" {
+		x.Name = name
+	}
+	if from != "" && !slices.Contains(x.Known, from) {
+		x.Known = append(x.Known, from)
+	}
+}
+
+func (b *builder) role(p id.Peer, role string) {
+	if x := b.peers[p]; x != nil && !slices.Contains(x.Roles, role) {
+		x.Roles = append(x.Roles, role)
+	}
+}
+
+func (b *builder) edge(e Edge) { b.edges[e] = true }
+
+func (b *builder) links(p *peergroup.Peer) {
+	for _, l := range p.Endpoint().Links() {
+		b.peer(l.Peer(), "", "link")
+		detail := l.Remote().Base().String()
+		if !endpoint.Encrypted(l) {
+			detail += ", not encrypted"
+		}
+		from, to := b.self.String(), l.Peer().String()
+		if !l.Outgoing() {
+			from, to = to, from
+		}
+		b.edge(Edge{From: from, To: to, Kind: KindLink, Detail: detail})
+	}
+}
+
+// routes notes by which ways peers are reached.
+func (b *builder) routes(p *peergroup.Peer) {
+	for _, r := range p.Router().Routes() {
+		b.peer(r.Peer, "", "route")
+		x := b.peers[r.Peer]
+		if x == nil {
+			continue
+		}
+		x.Way = string(r.Kind)
+		if r.Linked {
+			continue
+		}
+		at := b.self.String()
+		for i, hop := range r.Hops {
+			b.peer(hop, "", "route")
+			kind := KindRoute
+			if i > 0 {
+				kind = KindSpread
+			}
+			b.edge(Edge{From: at, To: hop.String(), Kind: kind})
+			at = hop.String()
+		}
+		if len(r.Hops) > 0 {
+			b.edge(Edge{From: at, To: r.Peer.String(), Kind: KindSpread})
+		}
+	}
+}
+
+// group notes what is known in a group, and in those within it.
+func (b *builder) group(g *peergroup.Group, parent string) {
+	rdv, gid := g.Rendezvous(), g.ID().String()
+	x := Group{ID: gid, Name: g.Name(), Parent: parent, Role: rdv.Role().String(), Members: []string{}}
+	if rdv.Role() == rendezvous.Rendezvous {
+		b.role(b.self, "rendezvous")
+	}
+	member := func(p id.Peer) {
+		if p != b.self && !slices.Contains(x.Members, p.String()) && len(x.Members) < maxPeers {
+			x.Members = append(x.Members, p.String())
+		}
+	}
+	if l, ok := rdv.Lease(); ok {
+		b.peer(l.Peer, l.Name, "lease")
+		b.role(l.Peer, "rendezvous")
+		b.edge(Edge{From: b.self.String(), To: l.Peer.String(), Kind: KindLease, Group: gid})
+		member(l.Peer)
+	}
+	for _, c := range rdv.Clients() {
+		b.peer(c.Peer, c.Name, "lease")
+		b.edge(Edge{From: c.Peer.String(), To: b.self.String(), Kind: KindLease, Group: gid})
+		member(c.Peer)
+	}
+	if view := rdv.PeerView(); view != nil {
+		for _, m := range view.Members() {
+			b.peer(m.Peer, m.Name, "view")
+			b.role(m.Peer, "rendezvous")
+			b.edge(Edge{From: b.self.String(), To: m.Peer.String(), Kind: KindView, Group: gid})
+			member(m.Peer)
+		}
+	}
+	for _, r := range g.Discovery().Local(discovery.Query{Kind: advertisements.Peers, Limit: maxPeers}) {
+		if adv, ok := r.Adv.(*advertisements.Peer); ok {
+			b.peer(adv.ID, adv.Name, "advertisement")
+			member(adv.ID)
+		}
+	}
+	slices.Sort(x.Members)
+	b.groups = append(b.groups, x)
+	for _, in := range g.Pipes().Inputs() {
+		adv, s := in.Pipe(), in.Stats()
+		b.pipes = append(b.pipes, Pipe{ID: adv.ID.String(), Name: adv.Name, Type: string(adv.Type), Group: gid, Received: s.Received, Waiting: s.Waiting,
+			Dropped: s.DroppedFull + s.DroppedRefused + s.DroppedPlain})
+	}
+	for _, child := range g.Groups() {
+		b.group(child, gid)
+	}
+}
+
+// done puts everything into its order.
+func (b *builder) done() *Map {
+	m := &Map{Self: b.self.String(), Peers: []Peer{}, Edges: []Edge{}, Groups: b.groups, Pipes: b.pipes}
+	if m.Pipes == nil {
+		m.Pipes = []Pipe{}
+	}
+	for _, p := range b.peers {
+		slices.Sort(p.Roles)
+		slices.Sort(p.Known)
+		m.Peers = append(m.Peers, *p)
+	}
+	rank := func(p *Peer) int {
+		switch {
+		case p.ID == m.Self:
+			return 0
+		case slices.Contains(p.Known, "link"):
+			return 1
+		case slices.Contains(p.Roles, "rendezvous"):
+			return 2
+		}
+		return 3
+	}
+	slices.SortFunc(m.Peers, func(x, y Peer) int {
+		return cmp.Or(rank(&x)-rank(&y), strings.Compare(x.Name, y.Name), strings.Compare(x.ID, y.ID))
+	})
+	if len(m.Peers) > maxPeers {
+		m.More = len(m.Peers) - maxPeers
+		m.Peers = m.Peers[:maxPeers]
+	}
+	on := map[string]bool{}
+	for i := range m.Peers {
+		on[m.Peers[i].ID] = true
+	}
+	for e := range b.edges {
+		if on[e.From] && on[e.To] && e.From != e.To {
+			m.Edges = append(m.Edges, e)
+		}
+	}
+	slices.SortFunc(m.Edges, func(x, y Edge) int {
+		return cmp.Or(strings.Compare(x.Kind, y.Kind), strings.Compare(x.From, y.From), strings.Compare(x.To, y.To), strings.Compare(x.Group, y.Group), strings.Compare(x.Detail, y.Detail))
+	})
+	slices.SortFunc(m.Pipes, func(x, y Pipe) int { return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(x.ID, y.ID)) })
+	return m
+}
+
+// Peer returns the peer of an ID, nil if it is not on the map.
+func (m *Map) Peer(peer string) *Peer {
+	i := slices.IndexFunc(m.Peers, func(p Peer) bool { return p.ID == peer })
+	if i < 0 {
+		return nil
+	}
+	return &m.Peers[i]
+}
+
+// Label is a name for people: that of the peer, or the end of its ID.
+func (p *Peer) Label() string { return cmp.Or(p.Name, p.Short) }

@@ -1,0 +1,163 @@
+package netmap_test
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/transport/memory"
+	"github.com/juxta-p2p/juxta/peergroup"
+	"github.com/juxta-p2p/juxta/shell/netmap"
+)
+
+// network starts a rendezvous and two edges.
+func network(t *testing.T) (rdv, ann, bob *peergroup.Peer) {
+	t.Helper()
+	net := memory.New(memory.Config{})
+	start := func(name string, roles peergroup.Roles, seeds ...string) *peergroup.Peer {
+		p, err := peergroup.Start(t.Context(), peergroup.Config{Name: name, Transports: []endpoint.Transport{net.Transport(memory.TransportConfig{Name: name})},
+			NoLAN: true, Seeds: seeds, Roles: roles})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = p.Close() })
+		return p
+	}
+	rdv = start("rdv", peergroup.Roles{Rendezvous: true})
+	ann, bob = start("ann", peergroup.Roles{}, "mem://rdv"), start("bob", peergroup.Roles{}, "mem://rdv")
+	for _, p := range []*peergroup.Peer{ann, bob} {
+		if err := p.Net().Rendezvous().WaitConnected(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return rdv, ann, bob
+}
+
+// TestTake: who is there, who leases from whom, and that a peer which dies leaves the map.
+func TestTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rdv, ann, bob := network(t)
+		m := netmap.Take(rdv)
+		var leases []string
+		for _, e := range m.Edges {
+			if e.Kind == netmap.KindLease {
+				leases = append(leases, m.Peer(e.From).Name+">"+m.Peer(e.To).Name)
+			}
+		}
+		slices.Sort(leases)
+		if !slices.Equal(leases, []string{"ann>rdv", "bob>rdv"}) {
+			t.Errorf("leases %q", leases)
+		}
+		if p := m.Peer(rdv.ID().String()); p == nil || !slices.Equal(p.Roles, []string{"rendezvous"}) || m.Peers[0].ID != p.ID {
+			t.Errorf("the peer itself: %+v", p)
+		}
+		if p := m.Peer(ann.ID().String()); p == nil || p.Way != "mem" || !slices.Contains(p.Known, "link") {
+			t.Errorf("ann: %+v", p)
+		}
+		again := netmap.Take(rdv)
+		if a, b := fmt.Sprintf("%+v", m), fmt.Sprintf("%+v", again); a != b {
+			t.Errorf("two maps of the same:\n%s\n%s", a, b)
+		}
+		time.Sleep(time.Second)
+		if a, b := fmt.Sprintf("%+v", m), fmt.Sprintf("%+v", netmap.Take(rdv)); a != b {
+			t.Errorf("time changes the map:\n%s\n%s", a, b)
+		}
+		if err := bob.Close(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		m = netmap.Take(rdv)
+		for _, e := range m.Edges {
+			if e.From == bob.ID().String() || e.To == bob.ID().String() {
+				t.Errorf("of one who left: %+v", e)
+			}
+		}
+	})
+}
+
+// TestHostileNames: what strangers call themselves is text and nothing else.
+func TestHostileNames(t *testing.T) {
+	const evil = "<script>alert(1)</script>&\"'\x1b[31m\u202e\x00\ufffe"
+	m := &netmap.Map{Self: "a", Peers: []netmap.Peer{{ID: "a", Name: evil, Short: "A"}, {ID: "b", Name: evil, Short: "B", Roles: []string{"rendezvous"}}},
+		Edges: []netmap.Edge{{From: "a", To: "b", Kind: netmap.KindLink, Detail: evil}}}
+	svg := m.SVG()
+	d := xml.NewDecoder(strings.NewReader(svg))
+	for {
+		tok, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, ok := tok.(xml.StartElement); ok && e.Name.Local == "script" {
+			t.Error("a name became an element")
+		}
+	}
+	for _, bad := range []string{"\x1b", "\u202e", "\x00"} {
+		if strings.Contains(svg, bad) {
+			t.Errorf("%q got through", bad)
+		}
+	}
+}
+
+// TestLayout: the same map gives the same drawing, and nothing lies outside of it.
+func TestLayout(t *testing.T) {
+	for _, n := range []int{1, 2, 50} {
+		m := &netmap.Map{Self: "p0"}
+		for i := range n {
+			m.Peers = append(m.Peers, netmap.Peer{ID: fmt.Sprint("p", i), Name: fmt.Sprint("peer ", i)})
+			m.Edges = append(m.Edges, netmap.Edge{From: fmt.Sprint("p", i), To: fmt.Sprint("p", i/3), Kind: netmap.KindLink})
+		}
+		svg := m.SVG()
+		if svg != m.SVG() {
+			t.Errorf("%d peers: drawn otherwise the second time", n)
+		}
+		places := map[string]bool{}
+		for line := range strings.Lines(svg) {
+			if i := strings.Index(line, "<circle "); i >= 0 {
+				var x, y float64
+				if _, err := fmt.Sscanf(line[i:], `<circle cx="%f" cy="%f"`, &x, &y); err != nil || x < 0 || x > 960 || y < 0 || y > 640 {
+					t.Errorf("%d peers: %s %v", n, line, err)
+				}
+				places[fmt.Sprint(int(x/4), int(y/4))] = true
+			}
+		}
+		if len(places) < n {
+			t.Errorf("%d peers at %d places", n, len(places))
+		}
+	}
+}
+
+func BenchmarkSVG(b *testing.B) {
+	m := &netmap.Map{Self: "p0"}
+	for i := range 300 {
+		m.Peers = append(m.Peers, netmap.Peer{ID: fmt.Sprint("p", i)})
+		m.Edges = append(m.Edges, netmap.Edge{From: fmt.Sprint("p", i), To: fmt.Sprint("p", i/3), Kind: netmap.KindLink})
+	}
+	for b.Loop() {
+		m.SVG()
+	}
+}
+
+func ExampleTake() {
+	net := memory.New(memory.Config{})
+	p, err := peergroup.Start(context.Background(), peergroup.Config{Name: "ann", NoLAN: true,
+		Transports: []endpoint.Transport{net.Transport(memory.TransportConfig{Name: "ann"})}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer p.Close()
+	m := netmap.Take(p)
+	fmt.Println(len(m.Peers), m.Peers[0].Name, m.Groups[0].Name)
+	// Output: 1 ann NetPeerGroup
+}
