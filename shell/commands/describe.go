@@ -9,6 +9,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/message"
 	"github.com/juxta-p2p/juxta/peergroup"
 	"github.com/juxta-p2p/juxta/protocols/pipe"
+	"github.com/juxta-p2p/juxta/shell/console"
 )
 
 // Classes of objects, as env shows them.
@@ -22,6 +23,7 @@ const (
 	classOutput   = "output pipe"
 	classMessage  = "message"
 	classDocument = "document"
+	classPage     = "page"
 	classListener = "listener"
 )
 
@@ -48,6 +50,8 @@ func (h *Host) Describe(object any) (class, description, text string) {
 		return classMessage, messageSummary(x), messageText(x, false)
 	case Document:
 		return classDocument, fmt.Sprintf("%d octets", len(x)), documentText(x)
+	case *console.Console:
+		return classPage, x.URL(), x.URL()
 	case *listener:
 		return classListener, fmt.Sprintf("%s in %s", x.user, x.group.Name()), x.user
 	}

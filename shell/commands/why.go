@@ -65,6 +65,21 @@ func whyCommand(h *Host) *interp.Command {
 }
 
 func showCheck(c *interp.Call, check diagnose.Check) {
+	failure, witness := "", ""
+	if check.Err != nil {
+		failure = oneError(check.Err)
+	}
+	if !check.Witness.IsZero() {
+		witness = check.Witness.String()
+	}
+	c.Line(checkLine(check), interp.Field{Name: "step", Value: string(check.Step)}, interp.Field{Name: "subject", Value: check.Subject},
+		interp.Field{Name: "ok", Value: check.OK}, interp.Field{Name: "detail", Value: check.Detail},
+		interp.Field{Name: "cause", Value: string(check.Cause)}, interp.Field{Name: "error", Value: failure},
+		interp.Field{Name: "witness", Value: witness}, interp.Field{Name: "took", Value: check.Took})
+}
+
+// checkLine tells what was looked at, and how that was.
+func checkLine(check diagnose.Check) string {
 	mark := "-"
 	switch {
 	case check.OK:
@@ -73,25 +88,14 @@ func showCheck(c *interp.Call, check diagnose.Check) {
 		mark = "!"
 	}
 	text := check.Detail
-	failure := ""
-	if check.Err != nil {
-		failure = oneError(check.Err)
-		if text == "" {
-			text = failure
-		}
-	}
-	witness := ""
-	if !check.Witness.IsZero() {
-		witness = check.Witness.String()
+	if text == "" && check.Err != nil {
+		text = oneError(check.Err)
 	}
 	line := mark + " " + string(check.Step) + ": " + check.Subject
 	if text != "" {
 		line += ": " + text
 	}
-	c.Line(line, interp.Field{Name: "step", Value: string(check.Step)}, interp.Field{Name: "subject", Value: check.Subject},
-		interp.Field{Name: "ok", Value: check.OK}, interp.Field{Name: "detail", Value: check.Detail},
-		interp.Field{Name: "cause", Value: string(check.Cause)}, interp.Field{Name: "error", Value: failure},
-		interp.Field{Name: "witness", Value: witness}, interp.Field{Name: "took", Value: check.Took})
+	return line
 }
 
 // oneError writes an error, which may have many causes, on one line.
