@@ -203,7 +203,9 @@ func (b *builder) group(g *peergroup.Group, parent string) {
 	}
 	for _, c := range rdv.Clients() {
 		b.peer(c.Peer, c.Name, "lease")
-		b.edge(Edge{From: c.Peer.String(), To: b.self.String(), Kind: KindLease, Group: gid})
+		if c.Connected { // a lease outlives its peer, which may be gone
+			b.edge(Edge{From: c.Peer.String(), To: b.self.String(), Kind: KindLease, Group: gid})
+		}
 		member(c.Peer)
 	}
 	if view := rdv.PeerView(); view != nil {
@@ -273,7 +275,9 @@ func (b *builder) done() *Map {
 	slices.SortFunc(m.Edges, func(x, y Edge) int {
 		return cmp.Or(strings.Compare(x.Kind, y.Kind), strings.Compare(x.From, y.From), strings.Compare(x.To, y.To), strings.Compare(x.Group, y.Group), strings.Compare(x.Detail, y.Detail))
 	})
-	slices.SortFunc(m.Pipes, func(x, y Pipe) int { return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(x.ID, y.ID)) })
+	slices.SortStableFunc(m.Pipes, func(x, y Pipe) int { // in the order of the groups
+		return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(x.ID, y.ID))
+	})
 	return m
 }
 

@@ -91,6 +91,13 @@ function graph(map) {
       $("edges").append(line);
       return { edge, line };
     });
+    const beside = new Map(); // edges between the same two peers lie side by side
+    for (const l of lines) {
+      const pair = [l.edge.from, l.edge.to].sort().join(" ");
+      if (!beside.has(pair)) beside.set(pair, []);
+      beside.get(pair).push(l);
+    }
+    for (const all of beside.values()) all.forEach((l, i) => { l.aside = (i - (all.length - 1) / 2) * 5 * (l.edge.from < l.edge.to ? 1 : -1); });
     changed = true;
   }
   if (changed) {
@@ -124,13 +131,30 @@ function step() {
     n.vx = n.vy = 0;
     n.g.setAttribute("transform", `translate(${n.x.toFixed(1)} ${n.y.toFixed(1)})`);
   }
-  for (const { edge, line } of lines) {
+  for (const { edge, line, aside } of lines) {
     const a = nodes.get(edge.from), b = nodes.get(edge.to);
-    line.setAttribute("x1", a.x); line.setAttribute("y1", a.y); line.setAttribute("x2", b.x); line.setAttribute("y2", b.y);
+    const d = Math.hypot(b.x - a.x, b.y - a.y) || 1, x = (aside * (a.y - b.y)) / d, y = (aside * (b.x - a.x)) / d;
+    line.setAttribute("x1", a.x + x); line.setAttribute("y1", a.y + y); line.setAttribute("x2", b.x + x); line.setAttribute("y2", b.y + y);
   }
+  frame(all);
   heat -= 0.012;
   if (heat > 0) requestAnimationFrame(step);
 }
+
+// frame shows all of the graph, as large as that is readable.
+function frame(all) {
+  const box = $("drawing").getBoundingClientRect();
+  if (!all.length || !box.width) return;
+  let left = Infinity, right = -Infinity, top = Infinity, bottom = -Infinity;
+  for (const n of all) {
+    left = Math.min(left, n.x); right = Math.max(right, n.x); top = Math.min(top, n.y); bottom = Math.max(bottom, n.y);
+  }
+  const scale = Math.min(1.5, box.width / (right - left + 150), box.height / (bottom - top + 120));
+  const width = box.width / scale, height = box.height / scale;
+  $("drawing").setAttribute("viewBox", [(left + right - width) / 2, (top + bottom - height) / 2, width, height].map((v) => v.toFixed(1)).join(" "));
+  $("nodes").setAttribute("font-size", Math.min(24, 13 / Math.min(scale, 1)).toFixed(1));
+}
+addEventListener("resize", () => frame([...nodes.values()]));
 
 function choose(id) {
   chosen = id;
