@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/id"
@@ -127,10 +128,10 @@ func (h *Host) login(ctx context.Context, g *peergroup.Group, user string) error
 func talkVariable(user string, g *peergroup.Group) string {
 	name := func(s string) string {
 		return strings.Map(func(r rune) rune {
-			if strings.ContainsRune(" .@;|$'\"=\\#\t\n", r) {
-				return '_'
+			if unicode.IsLetter(r) || unicode.IsDigit(r) || r == '-' {
+				return r
 			}
-			return r
+			return '_'
 		}, s)
 	}
 	return "talkd." + name(user) + "@" + name(g.Name())
