@@ -29,9 +29,10 @@ func banCommand(h *Host) *interp.Command {
 			"Every member knows within seconds and takes nothing from the peer any more, under whatever ID of its key,\n" +
 			"nor from its addresses. An ACT is the beginning of its name, as ban lists it.\n" +
 			"JSON of the list: act, what, reason, until, state, votes, quorum.",
-		Examples: []interp.Example{{Line: "ban", Text: "who is shut out of this group"}, {Line: "ban -r spam -t 24h mallory", Text: "shuts a peer out for a day"},
-			{Line: "ban -y 3f9a01c2", Text: "votes for a proposal"}, {Line: "ban -u 3f9a01c2", Text: "takes an exclusion back"},
-			{Line: "ban -c 9f86d081884c7d65… -r stolen", Text: "withdraws a file"}},
+		Examples: []interp.Example{{Line: "ban", Text: "who is shut out of this group", Before: withModerators},
+			{Line: "ban -r spam -t 24h bob", Text: "shuts a peer out for a day", Before: withModerators + "\nbob> join team"},
+			{Line: "ban -y 3f9a01c2", Text: "votes for a proposal", Before: withModerators, Status: interp.StatusNotFound}, {Line: "ban -u 3f9a01c2", Text: "takes an exclusion back", Before: withModerators, Status: interp.StatusNotFound},
+			{Line: "ban -c 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 -r stolen", Text: "withdraws a file", Before: withModerators}},
 		Run: func(ctx context.Context, c *interp.Call) error {
 			g := h.group()
 			policy := g.Governance()

@@ -12,7 +12,7 @@ func chpgrpCommand(h *Host) *interp.Command {
 		Args: "[GROUP]", MaxArgs: 1, Complete: h.completeGroups,
 		Options: []interp.Option{{Letter: "p", Name: "parent", Help: "the group in which the current one was joined"}},
 		Details: "A group is a variable, a name or an ID. JSON: name, group_id, current, role.",
-		Examples: []interp.Example{{Line: "chpgrp", Text: "lists the groups"}, {Line: "chpgrp crew", Text: "works in crew from now on"},
+		Examples: []interp.Example{{Line: "chpgrp", Text: "lists the groups"}, {Line: "chpgrp crew", Text: "works in crew from now on", Before: "join crew; chpgrp rootgroup"},
 			{Line: "chpgrp rootgroup", Text: "back to the network"}},
 		Run: func(_ context.Context, c *interp.Call) error {
 			switch {

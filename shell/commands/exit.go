@@ -12,7 +12,7 @@ func exitCommand(*Host) *interp.Command {
 		Name: "exit", Aliases: []string{"quit"}, Family: familyLanguage, Summary: "leaves the groups and ends the program",
 		Args: "[STATUS]", MaxArgs: 1, Complete: nothing,
 		Details:  "Without a number the status is that of the last command that failed, 0 if none did.",
-		Examples: []interp.Example{{Line: "exit", Text: "good bye"}, {Line: "exit 3", Text: "ends with status 3"}},
+		Examples: []interp.Example{{Line: "exit", Text: "good bye"}, {Line: "exit 3", Text: "ends with status 3", Status: 3}},
 		Run: func(_ context.Context, c *interp.Call) error {
 			if len(c.Args) == 0 {
 				c.Session.Exit(-1)

@@ -15,7 +15,7 @@ func grepCommand(*Host) *interp.Command {
 		Options: []interp.Option{{Letter: "i", Help: "upper and lower case are the same"}, {Letter: "v", Help: "what does not hold it"},
 			{Letter: "n", Help: "with line numbers"}, {Letter: "c", Help: "only how many"}},
 		Details:  "Results of listings stay results, so that a table remains a table. Status 3: nothing\nholds the text.",
-		Examples: []interp.Example{{Line: "peers -r | grep -i ann", Text: "peers called ann"}, {Line: "grep Addr peer0", Text: "lines of an advertisement"}},
+		Examples: []interp.Example{{Line: "peers -r | grep -i ann", Text: "peers called ann"}, {Line: "grep Name peer0", Text: "lines of an advertisement"}},
 		Run: func(ctx context.Context, c *interp.Call) error {
 			want := c.Args[0].Text
 			if c.Flag("i") {

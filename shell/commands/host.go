@@ -33,6 +33,15 @@ const (
 	dialWait = 10 * time.Second
 )
 
+// What some examples need before they can be typed.
+const (
+	withModerators = "newpgrp --moderated -j team"
+	withRequest    = "bob> request | exportfile bob.request\nnewpgrp --certificates -j team"
+	withInvited    = withRequest + "\ninvite bob bob.request"
+	withInvitation = "request | exportfile me.request\ngroups -f\nann> leave crew\nann> groups -f\n" +
+		"ann> newpgrp --certificates -j crew\nann> invite me me.request | exportfile bob.pem"
+)
+
 // Host is the peer behind a session. Its methods are safe for concurrent use.
 type Host struct {
 	peer    *peergroup.Peer

@@ -29,7 +29,7 @@ func identityCommand(h *Host) *interp.Command {
 		Details: "export writes the key, encrypted with a passphrase that is asked for, to a new file; put\nthat as identity.pem into the home folder of the machine that the peer moves to.\n" +
 			"passphrase has the kept key encrypted with another one, or none. rotate makes a new key\nand so a new ID, at the next start; others can follow, since both keys sign that.\n" +
 			"JSON: peer_id, and with rotate: new_id, reason, serial.",
-		Examples: []interp.Example{{Line: "identity passphrase", Text: "asks for the old and the new one"}, {Line: "identity rotate compromised", Text: "when others may have the key"}},
+		Examples: []interp.Example{{Line: "identity passphrase", Text: "asks for the old and the new one", Before: "| open sesame\n| open sesame"}, {Line: "identity rotate compromised", Text: "when others may have the key"}},
 		Run: func(ctx context.Context, c *interp.Call) error {
 			i := h.peer.Identity()
 			if i == nil || i.Peer() != h.peer.ID() {

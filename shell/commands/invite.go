@@ -47,8 +47,8 @@ func inviteCommand(h *Host) *interp.Command {
 		Options: []interp.Option{{Letter: "t", Name: "term", Value: "DURATION", Help: "for how long (default 8760h, a year)"}},
 		Details: "REQUEST is a file, or a variable, with what request printed at the other peer. What is\nprinted is for accept there; nobody else can use it. Only the founder of a\ngroup with certificates can invite, and the moderators of a closed one.\n" +
 			"JSON: variable, name, serial, fingerprint, until.\nStatus 4: this peer may not invite.",
-		Examples: []interp.Example{{Line: "invite bob bob.request | exportfile bob.pem", Text: "an invitation for a year"},
-			{Line: "invite -t 24h bob bob.request", Text: "for a day"}},
+		Examples: []interp.Example{{Line: "invite bob bob.request | exportfile bob.pem", Text: "an invitation for a year", Before: withRequest},
+			{Line: "invite -t 24h bob bob.request", Text: "for a day", Before: withRequest}},
 		Run: func(_ context.Context, c *interp.Call) error {
 			g := h.group()
 			m := g.Membership()
@@ -92,7 +92,8 @@ func acceptCommand(h *Host) *interp.Command {
 		Options: []interp.Option{interp.WaitOption("how long to wait for the rendezvous of a closed group (default 3s)")},
 		Details: "INVITATION is a file, or a variable, with what invite printed at the other peer. That of a\nclosed group is joined, and becomes the current one; another one must be the current\ngroup already, and the invitation is kept, so that joining it again asks for nothing.\n" +
 			"Status 4: it is for another peer or group, expired or revoked.",
-		Examples: []interp.Example{{Line: "join crew; accept bob.pem", Text: "becomes a member of crew"}, {Line: "accept club.pem", Text: "joins a closed group"}},
+		Examples: []interp.Example{{Line: "join crew; accept bob.pem", Text: "becomes a member of crew", Before: withInvitation}, {Line: "accept club.pem", Text: "joins a closed group",
+			Before: "request | exportfile me.request\nann> newpgrp --closed -j club\nann> invite me me.request | exportfile club.pem"}},
 		Run: func(ctx context.Context, c *interp.Call) error {
 			g := h.group()
 			b, err := pemOf(c, c.Args[0])
@@ -167,7 +168,7 @@ func revokeCommand(h *Host) *interp.Command {
 		Name: "revoke", Family: familyGroups, Summary: "takes certificates of the current group back",
 		Args: "NAME", MinArgs: 1, MaxArgs: -1, Complete: nothing,
 		Details:  "NAME is that of the certificate, or its serial number; who -i lists them. All members\nhear of it at once, or within a minute, and then refuse whoever has it.\nJSON: name, serial.\nStatus 3: there is no such certificate. Status 4: this peer is not the founder.",
-		Examples: []interp.Example{{Line: "revoke bob", Text: "takes back what bob has"}, {Line: "revoke 5f1c29", Text: "one certificate, by its number"}},
+		Examples: []interp.Example{{Line: "revoke bob", Text: "takes back what bob has", Before: withInvited}, {Line: "revoke 5f1c29", Text: "one certificate, by its number", Before: withInvited, Status: interp.StatusNotFound}},
 		Run: func(_ context.Context, c *interp.Call) error {
 			m := h.group().Membership()
 			if !m.CanInvite() {

@@ -13,7 +13,7 @@ func leaveCommand(h *Host) *interp.Command {
 		Args: "[GROUP]", MaxArgs: 1, Complete: h.completeGroups,
 		Options:  []interp.Option{{Letter: "k", Help: "accepted as in the original shell; it changes nothing"}},
 		Details:  "Groups joined in it are left too, its pipes close, and its variables go. The group in\nwhich it was joined becomes the current one.",
-		Examples: []interp.Example{{Line: "leave", Text: "leaves the current group"}, {Line: "leave crew", Text: "leaves crew"}},
+		Examples: []interp.Example{{Line: "leave", Text: "leaves the current group", Before: "join crew"}, {Line: "leave crew", Text: "leaves crew", Before: "join crew"}},
 		Run: func(_ context.Context, c *interp.Call) error {
 			g := h.group()
 			if len(c.Args) == 1 {

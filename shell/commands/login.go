@@ -19,8 +19,8 @@ func loginCommand(h *Host) *interp.Command {
 			{Letter: "i", Help: "accepted as in the original shell; it changes nothing"}},
 		Details: "What the group asks for, such as a name and a password, is asked here, the password\nwithout showing it, or comes from a file. A group that issues certificates asks for\nnothing, and takes the one that accept has taken.\n" +
 			"JSON: group, group_id, kind, name.\nStatus 4: the password is wrong, or there is no certificate.",
-		Examples: []interp.Example{{Line: "login", Text: "asks for what the current group wants to know"},
-			{Line: "login -f crew.txt crew", Text: "takes it from lines like \"password: …\""}},
+		Examples: []interp.Example{{Line: "login", Before: "| me", Text: "asks for what the current group wants to know"},
+			{Line: "login -f crew.txt crew", Before: "join crew; chpgrp rootgroup", Text: "takes it from lines like \"password: …\""}},
 		Run: func(ctx context.Context, c *interp.Call) error {
 			g := h.group()
 			if len(c.Args) == 1 {

@@ -26,8 +26,8 @@ func mkpipeCommand(h *Host) *interp.Command {
 		Complete: func(s *interp.Session, n int) []interp.Suggestion { return s.Variables(classPipeAdv) },
 		Details: "A pipe is a variable with its advertisement, its name or its ID. unset closes the end\nagain.\n" +
 			"JSON: variable, name, pipe_id, type, peer_id (of the peer that listens). Status 3: nobody listens.",
-		Examples: []interp.Example{{Line: "in = mkpipe -i chat", Text: "listens"}, {Line: "out = mkpipe -o chat", Text: "opens it to send"},
-			{Line: "out = mkpipe -o -w 30s adv0", Text: "waits longer for a peer that listens"}},
+		Examples: []interp.Example{{Line: "in = mkpipe -i chat", Text: "listens", Before: "unset in"}, {Line: "out = mkpipe -o chat", Text: "opens it to send"},
+			{Line: "out = mkpipe -o -w 30s adv0", Text: "waits longer for a peer that listens", Before: "search -r -a Name -v chat"}},
 		Run: func(ctx context.Context, c *interp.Call) error {
 			if c.Flag("i") == c.Flag("o") {
 				return interp.Usagef("mkpipe wants either -i or -o").Try("usage: %s", c.Command.Usage())

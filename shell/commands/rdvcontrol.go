@@ -77,7 +77,7 @@ func rdvcontrolCommand(h *Host) *interp.Command {
 			{Line: "rdvcontrol rdv start", Text: "other members can lease from this peer"},
 			{Line: "rdvcontrol edge connect tcp://192.0.2.1:9701", Text: "a lease from the rendezvous there"},
 			{Line: "rdvcontrol auto start 30", Text: "a rendezvous after about 30 s without one"},
-			{Line: "rdvcontrol rpv probe ann", Text: "is ann still a rendezvous?"},
+			{Line: "rdvcontrol rpv probe ann", Text: "is ann still a rendezvous?", Before: "rdvcontrol rdv start"},
 		},
 		Run: func(ctx context.Context, c *interp.Call) error {
 			noun, verb := c.Args[0].Text, c.Args[1].Text

@@ -26,7 +26,7 @@ func recvCommand(h *Host) *interp.Command {
 		Complete: func(s *interp.Session, n int) []interp.Suggestion { return s.Variables(classInput, classPipeAdv) },
 		Details: "The message is kept in a variable, with -f it is not. PIPE may also be what mkpipe -i\ntakes; then the pipe is open while recv waits.\n" +
 			"JSON: variable, from, proven, elements: [{namespace, name, type, octets, text}].\nStatus 124: no message came in time.",
-		Examples: []interp.Example{{Line: "msg = recv -w 10s in; cat -x msg", Text: "waits for a message and shows it"}, {Line: "recv -f in", Text: "shows all messages until Ctrl-C"}},
+		Examples: []interp.Example{{Line: "msg = recv -w 10s in; cat -x msg", Text: "waits for a message and shows it"}, {Line: "recv -f in", Text: "shows all messages until Ctrl-C", Status: interp.StatusInterrupted}},
 		Run: func(ctx context.Context, c *interp.Call) error {
 			wait, err := recvWait(c)
 			if err != nil {

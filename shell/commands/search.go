@@ -17,7 +17,7 @@ func searchCommand(h *Host) *interp.Command {
 		Details: "The results are kept in adv0, adv1, …\n" +
 			"JSON: variable, type, name, id, expires (seconds).\nStatus 3: none was found.",
 		Examples: []interp.Example{{Line: "search -r -v 'chat*'", Text: "what has a name that begins with chat"},
-			{Line: "out = mkpipe -o adv0", Text: "opens the pipe that was found"}},
+			{Line: "out = mkpipe -o adv0", Text: "opens the pipe that was found", Before: "search -r -a Name -v chat"}},
 		Run: func(ctx context.Context, c *interp.Call) error {
 			found, err := h.list(ctx, c, advertisements.Advs)
 			if err != nil {

@@ -126,6 +126,7 @@ type player struct {
 	shells   map[string]*shell
 	names    []string
 	terminal bool
+	home     string            // a peer that keeps its key in a folder; may be empty
 	ids      map[string]string // ID to its name in the transcript
 	kinds    map[id.Kind]int
 }
@@ -223,12 +224,18 @@ func (p *player) start(specs []string) {
 			Transports: []endpoint.Transport{network.Transport(memory.TransportConfig{Name: name})},
 			Rand:       rand.New(rand.NewPCG(uint64(i), 1)),
 		}
-		if own { // an ID made of a key
+		if name == p.home {
+			cfg.Home = t.TempDir()
+		}
+		if own && cfg.Home == "" { // an ID made of a key
 			key, err := identity.New(identity.Ed25519)
 			if err != nil {
 				t.Fatal(err)
 			}
 			cfg.PeerID, cfg.Identity = id.Peer{}, key
+		}
+		if cfg.Home != "" {
+			cfg.PeerID = id.Peer{}
 		}
 		if i == 0 {
 			first = name

@@ -15,7 +15,7 @@ func wcCommand(*Host) *interp.Command {
 		Args: "[VARIABLE]", MaxArgs: 1,
 		Options:  []interp.Option{{Letter: "l", Help: "only lines"}, {Letter: "w", Help: "only words"}, {Letter: "c", Help: "only characters"}},
 		Details:  "JSON: lines, words, characters.",
-		Examples: []interp.Example{{Line: "peers -r | wc -l", Text: "how many peers"}, {Line: "wc mydoc", Text: "how long a document is"}},
+		Examples: []interp.Example{{Line: "peers -r | wc -l", Text: "how many peers"}, {Line: "wc mydoc", Text: "how long a document is"}, {Line: "man talk | wc -w", Text: "how many words a manual page has"}},
 		Run: func(ctx context.Context, c *interp.Call) error {
 			lines, words, chars := 0, 0, 0
 			err := eachRecord(ctx, c, 0, func(r interp.Record) {

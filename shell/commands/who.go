@@ -15,7 +15,7 @@ func whoCommand(h *Host) *interp.Command {
 			{Letter: "r", Name: "revoked", Help: "the certificates of the group that are no longer good instead"},
 			{Letter: "p", Help: "accepted as in the original shell; it changes nothing"}},
 		Details:  "JSON: name, kind, shown (to others), peer_id.\nWith -i: name, serial, until, revoked. With -r: serial, since.\nStatus 3: there is none.",
-		Examples: []interp.Example{{Line: "who", Text: "the credentials in this group"}, {Line: "who -i", Text: "whom this peer has invited"}},
+		Examples: []interp.Example{{Line: "who", Text: "the credentials in this group"}, {Line: "who -i", Text: "whom this peer has invited", Before: withInvited}},
 		Run: func(_ context.Context, c *interp.Call) error {
 			m := h.group().Membership()
 			n := 0

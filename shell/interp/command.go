@@ -50,8 +50,13 @@ type Option struct {
 	Help   string
 }
 
-// Example is a line to type, with what it does.
-type Example struct{ Line, Text string }
+// Example is a line to type, with what it does. Tests run each.
+type Example struct {
+	Line, Text string
+
+	Before string // lines typed first, which the manual does not show; "ann> line" is typed at the peer ann, "| text" is an answer
+	Status int    // with which it ends; [StatusInterrupted]: not before Ctrl-C
+}
 
 // Suggestion is one entry of the completion menu.
 type Suggestion struct{ Text, Description string }

@@ -431,7 +431,7 @@ func TestComplete(t *testing.T) {
 func TestManual(t *testing.T) {
 	c := &Command{Name: "x", Aliases: []string{"y"}, Summary: "does x", Args: "FILE", Details: "One.\n\n  Two.",
 		Options:  []Option{{Letter: "n", Name: "name", Value: "NAME", Help: "the name"}},
-		Examples: []Example{{"x f", "does it"}}}
+		Examples: []Example{{Line: "x f", Text: "does it"}}}
 	want := `NAME
     x - does x
 
