@@ -28,7 +28,7 @@ func banCommand(h *Host) *interp.Command {
 		Details: "The group must have been made with moderators (newpgrp --moderated or --closed), and only they can do it.\n" +
 			"Every member knows within seconds and takes nothing from the peer any more, under whatever ID of its key,\n" +
 			"nor from its addresses. An ACT is the beginning of its name, as ban lists it.\n" +
-			"JSON of the list: act, what, reason, until, state, votes, quorum.",
+			"JSON: of the list act, what, reason, until, state, votes, quorum; of an act act, what, in_effect, votes, quorum.",
 		Examples: []interp.Example{{Line: "ban", Text: "who is shut out of this group", Before: withModerators},
 			{Line: "ban -r spam -t 24h bob", Text: "shuts a peer out for a day", Before: withModerators + "\nbob> join team"},
 			{Line: "ban -y 3f9a01c2", Text: "votes for a proposal", Before: withModerators, Status: interp.StatusNotFound}, {Line: "ban -u 3f9a01c2", Text: "takes an exclusion back", Before: withModerators, Status: interp.StatusNotFound},

@@ -127,12 +127,7 @@ func TestExamples(t *testing.T) {
 			if why := notRunCommands[c.Name]; why != "" {
 				t.Skip(why)
 			}
-			t.Chdir(t.TempDir())
-			for name, content := range exampleFiles {
-				if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
+			exampleFolder(t)
 			ran := 0
 			for _, e := range c.Examples {
 				if notRun[e.Line] != "" {
@@ -148,6 +143,17 @@ func TestExamples(t *testing.T) {
 				t.Errorf("no example shows %s itself", c.Name)
 			}
 		})
+	}
+}
+
+// exampleFolder makes the working folder of the examples.
+func exampleFolder(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	for name, content := range exampleFiles {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -91,7 +91,7 @@ func acceptCommand(h *Host) *interp.Command {
 		Args: "INVITATION", MinArgs: 1, MaxArgs: 1,
 		Options: []interp.Option{interp.WaitOption("how long to wait for the rendezvous of a closed group (default 3s)")},
 		Details: "INVITATION is a file, or a variable, with what invite printed at the other peer. That of a\nclosed group is joined, and becomes the current one; another one must be the current\ngroup already, and the invitation is kept, so that joining it again asks for nothing.\n" +
-			"Status 4: it is for another peer or group, expired or revoked.",
+			"JSON: of a closed group variable, name, group_id, role, connected.\nStatus 4: it is for another peer or group, expired or revoked.",
 		Examples: []interp.Example{{Line: "join crew; accept bob.pem", Text: "becomes a member of crew", Before: withInvitation}, {Line: "accept club.pem", Text: "joins a closed group",
 			Before: "request | exportfile me.request\nann> newpgrp --closed -j club\nann> invite me me.request | exportfile club.pem"}},
 		Run: func(ctx context.Context, c *interp.Call) error {

@@ -34,7 +34,7 @@ func newpgrpCommand(h *Host) *interp.Command {
 			fieldsOption(),
 		},
 		Details: "Others find the group when it is joined. Whoever made it is its rendezvous while being\na member. Without --certificates or --users everybody can be a member. Passwords of a\ngroup can be read by everybody who sees its advertisement; they keep nobody out who\nmeans it. For operations and names of rights see docs/groups.md.\n" +
-			"JSON: variable, name, group_id.",
+			"JSON: variable, name, group_id; with -j also role, connected.",
 		Examples: []interp.Example{{Line: "newpgrp -j crew", Text: "makes a group and joins it"},
 			{Line: "crew = newpgrp -n crew; join crew", Text: "the same in two steps"},
 			{Line: "newpgrp --closed -j club", Text: "makes a group for the invited"},
