@@ -59,7 +59,8 @@ var notRun = map[string]string{
 
 // notRunCommands likewise.
 var notRunCommands = map[string]string{
-	"yard": "starts processes, or simulates for minutes; package yard has its tests",
+	"console": "serves a page on a real port; package console has its tests",
+	"yard":    "starts processes, or simulates for minutes; package yard has its tests",
 }
 
 var atPeer = regexp.MustCompile(`^(\w+)> (.*)$`)

@@ -21,8 +21,8 @@ func shellCommand(*Host) *interp.Command {
 			{Letter: "e", Name: "execute", Value: "COMMANDS", Help: "these commands"}},
 		Details: "The commands begin with a copy of the variables; what they change or make is gone\n" +
 			"afterwards, the current group, too. source runs a file with the variables of the session.",
-		Examples: []interp.Example{{Line: "Shell -e 'x = hello; echo $x'", Text: "x is not known afterwards"},
-			{Line: "Shell -f greet.jsh | more", Text: "what a script writes, page by page"}},
+		Examples: []interp.Example{{Line: `Shell -e "x = 'hello'; echo \$x"`, Text: "x is not known afterwards"},
+			{Line: "echo version > greet.jsh; Shell -f greet.jsh | more", Text: "what a script writes, page by page"}},
 		Run: func(ctx context.Context, c *interp.Call) error {
 			src := c.Value("e", "")
 			switch {
@@ -44,8 +44,9 @@ func sourceCommand(*Host) *interp.Command {
 	return &interp.Command{
 		Name: "source", Family: familyLanguage, Summary: "runs the commands of a file",
 		Args: "FILE", MinArgs: 1, MaxArgs: 1,
-		Details:  "As if they were typed here: variables stay. A first line that begins with #! is a comment.",
-		Examples: []interp.Example{{Line: "source greet.jsh", Text: "runs a script"}, {Line: "source greet.jsh > log.txt", Text: "and keeps what it writes"}},
+		Details: "As if they were typed here: variables stay. A first line that begins with #! is a comment.",
+		Examples: []interp.Example{{Line: "echo version > greet.jsh; source greet.jsh", Text: "makes a script and runs it"},
+			{Line: "echo version > greet.jsh; source greet.jsh > log.txt", Text: "and keeps what it writes"}},
 		Run: func(ctx context.Context, c *interp.Call) error {
 			src, err := readScript(c.Args[0].Text)
 			if err != nil {

@@ -275,8 +275,12 @@ func (b *builder) done() *Map {
 	slices.SortFunc(m.Edges, func(x, y Edge) int {
 		return cmp.Or(strings.Compare(x.Kind, y.Kind), strings.Compare(x.From, y.From), strings.Compare(x.To, y.To), strings.Compare(x.Group, y.Group), strings.Compare(x.Detail, y.Detail))
 	})
-	slices.SortStableFunc(m.Pipes, func(x, y Pipe) int { // in the order of the groups
-		return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(x.ID, y.ID))
+	place := map[string]int{}
+	for i, g := range m.Groups {
+		place[g.ID] = i
+	}
+	slices.SortFunc(m.Pipes, func(x, y Pipe) int {
+		return cmp.Or(place[x.Group]-place[y.Group], strings.Compare(x.Name, y.Name), strings.Compare(x.ID, y.ID))
 	})
 	return m
 }
