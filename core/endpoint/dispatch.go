@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"bytes"
 	"context"
 	"strings"
 
@@ -263,6 +264,9 @@ func (e *Endpoint) receive(l Link, body []byte) error { return e.receiveShared(l
 // receiveShared is receive for a message in memory that is used again.
 func (e *Endpoint) receiveShared(l Link, body []byte, mem *message.Memory) error {
 	e.stats.received.Add(1)
+	if taps := e.taps.Load(); taps != nil {
+		e.tapped(*taps, l, bytes.Clone(body), false)
+	}
 	var last *lastSeen
 	if l != nil {
 		if c := e.conn(l); c != nil {

@@ -118,7 +118,8 @@ type Endpoint struct {
 	dialled []*conn             // the latest comes last
 	dialing map[place]*dialCall // nil when there is none
 	watches []*watch            // replaced, never changed
-	idle    *time.Timer         // runs closeIdle; nil without links
+	taps    atomic.Pointer[[]*tap]
+	idle    *time.Timer // runs closeIdle; nil without links
 	closed  bool
 
 	handled  atomic.Uint64 // changes of the handlers, counted
@@ -340,6 +341,9 @@ func (e *Endpoint) sendTail(ctx context.Context, c *conn, msg *message.Message, 
 	}
 	e.stats.sent.Add(1)
 	c.used.Store(now)
+	if taps := e.taps.Load(); taps != nil {
+		e.tapOut(*taps, l, msg, tail)
+	}
 	return nil
 }
 

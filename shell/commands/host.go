@@ -68,7 +68,7 @@ func (h *Host) Commands() []*interp.Command {
 	var all []*interp.Command
 	for _, f := range []func(*Host) *interp.Command{
 		whoamiCommand, identityCommand, peersCommand, groupsCommand, searchCommand, publishCommand, flushCommand,
-		rdvstatusCommand, rdvcontrolCommand, metricsCommand, peerinfoCommand, routeCommand, whyCommand, mapCommand, consoleCommand, transportsCommand, relaystatusCommand, yardCommand,
+		rdvstatusCommand, rdvcontrolCommand, metricsCommand, peerinfoCommand, routeCommand, whyCommand, mapCommand, consoleCommand, traceCommand, transportsCommand, relaystatusCommand, yardCommand,
 		newpgrpCommand, joinCommand, loginCommand, whoCommand, requestCommand, inviteCommand, acceptCommand, revokeCommand,
 		banCommand, leaveCommand, chpgrpCommand,
 		talkCommand, newpipeCommand, mkpipeCommand, mkmsgCommand, putCommand, getCommand, sendCommand, recvCommand,

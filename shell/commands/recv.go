@@ -9,6 +9,7 @@ import (
 
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/message"
 	"github.com/juxta-p2p/juxta/protocols/discovery"
 	"github.com/juxta-p2p/juxta/protocols/pipe"
 	"github.com/juxta-p2p/juxta/shell/interp"
@@ -124,11 +125,16 @@ func (h *Host) peerName(p id.Peer) string {
 }
 
 func messageFields(m pipe.Message) []interp.Field {
+	return []interp.Field{{Name: "from", Value: m.From.String()}, {Name: "proven", Value: m.Proven}, {Name: "elements", Value: elementRecords(m.Message)}}
+}
+
+// elementRecords lists the elements of a message.
+func elementRecords(m *message.Message) []interp.Record {
 	elements := []interp.Record{}
 	for e := range m.All() {
 		fields := []interp.Field{{Name: "namespace", Value: e.Namespace}, {Name: "name", Value: e.Name},
 			{Name: "type", Value: e.Type}, {Name: "octets", Value: len(e.Body)}, {Name: "text", Value: documentText(e.Body)}}
 		elements = append(elements, interp.Record{Fields: fields})
 	}
-	return []interp.Field{{Name: "from", Value: m.From.String()}, {Name: "proven", Value: m.Proven}, {Name: "elements", Value: elements}}
+	return elements
 }

@@ -515,5 +515,5 @@ func trimPackage(err error) string {
 // packageNames are those that lead errors.
 func packageNames() []string {
 	return []string{"interp", "lang", "commands", "terminal", "peergroup", "pipe", "discovery", "resolver",
-		"rendezvous", "routing", "peerinfo", "endpoint", "advertisements", "store", "xmldoc", "message", "id"}
+		"rendezvous", "routing", "peerinfo", "trace", "console", "content", "endpoint", "advertisements", "store", "xmldoc", "message", "id"}
 }
