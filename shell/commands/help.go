@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -85,7 +86,7 @@ func helpCommand(*Host) *interp.Command {
 	return &interp.Command{
 		Name: "help", Family: familyLanguage, Summary: "lists the commands, or tells about one of them",
 		Args: "[COMMAND or TOPIC]", MaxArgs: 1, Complete: completeCommands,
-		Details: "Topics: exit-codes, keys, language.\nJSON: name, summary, family, usage.",
+		Details: "help topics lists what else there is to read.\nJSON: name, summary, family, usage.",
 		Examples: []interp.Example{{Line: "help", Text: "all commands by families"},
 			{Line: "help talk", Text: "the manual page of talk"}, {Line: "help language", Text: "quotes, variables, pipelines"}},
 		Run: func(_ context.Context, c *interp.Call) error {
@@ -115,7 +116,7 @@ func helpCommand(*Host) *interp.Command {
 					}
 				}
 			}
-			b.WriteString("help COMMAND tells more; also: help language, help keys, help exit-codes\n")
+			b.WriteString("help COMMAND tells more; also: help " + strings.Join(slices.Sorted(maps.Keys(topics())), ", help ") + "\n")
 			c.Print(b.String())
 			return nil
 		},
@@ -143,6 +144,12 @@ func manCommand(*Host) *interp.Command {
 }
 
 func manual(c *interp.Call, name string) error {
+	if name == "topics" {
+		for _, t := range slices.Sorted(maps.Keys(topics())) {
+			c.Line("help "+t, interp.Field{Name: "name", Value: t})
+		}
+		return nil
+	}
 	if text, ok := topics()[name]; ok {
 		c.Print(text)
 		return nil

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 
 	"github.com/juxta-p2p/juxta/peergroup"
@@ -90,7 +91,11 @@ func fill(ctx context.Context, c *interp.Call, a *membership.Authenticator) erro
 		if f.Default != "" {
 			prompt = f.Name + " (" + f.Default + "): "
 		}
-		return ask(ctx, prompt)
+		answer, err := ask(ctx, prompt)
+		if errors.Is(err, io.EOF) {
+			return "", errNobody
+		}
+		return answer, err
 	})
 }
 

@@ -203,6 +203,9 @@ func (c *Command) options(args []Arg) (values map[string]string, rest []Arg, err
 		}
 		switch {
 		case o == nil:
+			if near := nearestOption(known, a); near != "" {
+				return nil, nil, Usagef("%s has no option %s (did you mean %s?)", c.Name, a, near)
+			}
 			return nil, nil, Usagef("%s has no option %s", c.Name, a)
 		case o.Value == "" && hasValue:
 			return nil, nil, Usagef("the option %s takes no value", a)

@@ -25,6 +25,26 @@ func (s *Session) nearest(name string) string {
 	return found
 }
 
+// nearestOption returns the option that is most like what was typed, or "".
+func nearestOption(known []Option, typed string) string {
+	const farthest, shortest = 2, 3
+	name, _, _ := strings.Cut(strings.ToLower(strings.TrimLeft(typed, "-")), "=")
+	if len(name) < shortest {
+		return "" // any letter is like any other
+	}
+	best, found := farthest+1, ""
+	for _, o := range known {
+		d := distance(name, o.Name)
+		if strings.HasPrefix(o.Name, name) {
+			d = 1
+		}
+		if d < best && d < len(o.Name) {
+			best, found = d, "--"+o.Name
+		}
+	}
+	return found
+}
+
 // distance counts the letters to insert, delete, change or swap with their
 // neighbour to get from a to b. Long words are just far from each other.
 func distance(a, b string) int {

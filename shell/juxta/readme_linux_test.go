@@ -13,11 +13,18 @@ import (
 	"github.com/juxta-p2p/juxta/shell/terminal/terminaltest"
 )
 
-// consoles returns the console blocks of the README.
-func consoles(readme string) (blocks []string) {
-	for _, part := range strings.Split(readme, "```console\n")[1:] {
-		text, _, _ := strings.Cut(part, "```")
-		blocks = append(blocks, text)
+// console is a block of a page: what is typed and shown in a terminal.
+type console struct {
+	at   string // whose terminal; empty: a new one if a program is started, otherwise the first
+	text string
+}
+
+// consoles returns the console blocks of a page.
+func consoles(page string) (blocks []console) {
+	for _, part := range strings.Split(page, "\n```console")[1:] {
+		at, rest, _ := strings.Cut(part, "\n")
+		text, _, _ := strings.Cut(rest, "```")
+		blocks = append(blocks, console{strings.TrimSpace(at), text})
 	}
 	return blocks
 }
@@ -48,29 +55,44 @@ type desk struct {
 	shown []string // what the README shows of it so far
 }
 
-// settled waits until the screen is what the README shows, and a prompt.
+// prompt is what a screen ends with when nothing runs.
+var prompt = regexp.MustCompile(`JXTA[^>\n]*>$`)
+
+// settled waits until the screen is what the page shows, and a prompt.
 func (d *desk) settled() {
-	want := shape(strings.Join(append(d.shown, "JXTA>"), "\n"))
-	d.Until(want, func(v *terminaltest.Screen) bool { return shape(v.Text()) == want })
+	want := shape(strings.Join(append(d.shown, ""), "\n"))
+	d.Until(want+"and a prompt", func(v *terminaltest.Screen) bool {
+		got := shape(v.Text())
+		return prompt.MatchString(got) && prompt.ReplaceAllString(got, "") == want
+	})
 }
 
 // typed finds what is typed in a line of a session.
 var typed = regexp.MustCompile(`^JXTA[^>]*> (.+)$`)
 
+// started finds the program and its options in a line that starts one.
+var started = regexp.MustCompile(`^\$ (?:go run ./shell/)?(\w+)(.*)$`)
+
+// rows are those of the terminals: enough for a page, so that nothing scrolls away.
+const rows = 100
+
 // follow plays console blocks in pseudo-terminals, one for each line that starts
-// a program. A block without such a line goes on in the first terminal. Screens
-// must be to the letter what the blocks show, but for shapes.
-func follow(t *testing.T, blocks []string, start func(args ...string) *exec.Cmd) {
+// a program. Screens must be to the letter what the blocks show, but for shapes.
+func follow(t *testing.T, blocks []console, start func(program string, args ...string) *exec.Cmd) {
 	t.Helper()
-	var first *desk
+	desks := map[string]*desk{}
 	for _, block := range blocks {
-		now := first
-		for line := range strings.Lines(block) {
+		if block.at == plain {
+			commandLines(t, block.text, start)
+			continue
+		}
+		now := desks[block.at]
+		for line := range strings.Lines(block.text) {
 			line = strings.TrimRight(line, "\n")
-			if args, ok := strings.CutPrefix(line, "$ go run ./shell/juxta"); ok {
-				now = &desk{Session: terminaltest.Start(t, 40, 120, start(strings.Fields(args)...))}
-				if first == nil {
-					first = now
+			if m := started.FindStringSubmatch(line); m != nil {
+				now = &desk{Session: terminaltest.Start(t, rows, 120, start(m[1], strings.Fields(m[2])...))}
+				if desks[block.at] == nil {
+					desks[block.at] = now
 				}
 				continue
 			}
@@ -84,6 +106,22 @@ func follow(t *testing.T, blocks []string, start func(args ...string) *exec.Cmd)
 			now.shown = append(now.shown, line)
 		}
 		now.settled()
+	}
+}
+
+// plain is where a block is typed that is for the shell of the system.
+const plain = "sh"
+
+// commandLines runs the lines of a block that begin with a dollar sign by the shell of
+// the system, and compares what they print.
+func commandLines(t *testing.T, block string, start func(program string, args ...string) *exec.Cmd) {
+	t.Helper()
+	for _, part := range strings.Split("\n"+block, "\n$ ")[1:] {
+		line, want, _ := strings.Cut(part, "\n")
+		out, _ := start("sh", "-c", line).CombinedOutput() // what it prints tells of failures
+		if got := strings.TrimSpace(string(out)); shape(got) != shape(strings.TrimSpace(want)) {
+			t.Errorf("$ %s\n%s\nwant\n%s", line, got, want)
+		}
 	}
 }
 
@@ -103,7 +141,7 @@ func TestREADME(t *testing.T) {
 	}
 	m := newMachine(t)
 	home := t.TempDir()
-	follow(t, blocks, func(args ...string) *exec.Cmd { return m.command(home, append([]string{binary}, args...)...) })
+	follow(t, blocks, func(_ string, args ...string) *exec.Cmd { return m.command(home, append([]string{binary}, args...)...) })
 }
 
 func TestTheREADMETestBites(t *testing.T) {
