@@ -121,7 +121,7 @@ func parseFlags(base peergroup.Config, args []string, known func(word string) *i
 		return o, fmt.Errorf("one script at most, not %q", rest[1])
 	case len(rest) == 1 && o.hasCommand:
 		return o, errors.New("-c and a script exclude each other")
-	case len(rest) == 1:
+	case len(rest) == 1 && rest[0] != "-": // which is standard input, as without a script
 		o.script = rest[0]
 	}
 	return o, nil
@@ -130,7 +130,7 @@ func parseFlags(base peergroup.Config, args []string, known func(word string) *i
 // parse reads options up to the first word that is none.
 func parse(f *flag.FlagSet, args []string) error {
 	if err := f.Parse(args); err != nil {
-		return fmt.Errorf("%s", strings.ReplaceAll(strings.TrimPrefix(err.Error(), "flag "), "flag: ", ""))
+		return fmt.Errorf("%s", strings.ReplaceAll(strings.Replace(strings.TrimPrefix(err.Error(), "flag "), "provided but not defined: -", "there is no option --", 1), "flag: ", ""))
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func TestCommandsOfAProgram(t *testing.T) {
 		{"manual of a word", []string{"where", "--help"}, 0, "where - tells the group", ""},
 		{"listed", []string{"help"}, 0, "Commands of mine\n    where        tells the group\nLoud\n    echo  ", ""},
 		{"usage of the program", []string{"--help"}, 0, "usage: mine [OPTIONS] [SCRIPT]", ""},
-		{"wrong option", []string{"--nix"}, 2, "", "mine: provided but not defined: -nix; mine --help tells the options\n"},
+		{"wrong option", []string{"--nix"}, 2, "", "mine: there is no option --nix; mine --help tells the options\n"},
 		{"version", []string{"--version", "--json"}, 0, `{"version":"`, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestWords(t *testing.T) {
 		{[]string{"running", "ann"}, "does not know what to do"},
 		{[]string{"up", "ann", "bob"}, `up does not know what to do with "bob"`},
 		{[]string{"up", "ann", "--name", "bob"}, "either ann or bob"},
-		{[]string{"up", "--nix"}, "not defined"},
+		{[]string{"up", "--nix"}, "no option"},
 		{[]string{"--attach", "ann", "up"}, "exclude each other"},
 		{[]string{"--attach", "ann", "--listen", "tcp://:1", "-c", "peers"}, "--listen is for a peer that is started"},
 		{[]string{"--attach", ""}, "must not be empty"},

@@ -207,7 +207,7 @@ func (p *program) input() (io.Reader, func(), error) {
 	}
 	f, err := os.Open(p.script)
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot read the script: %w", err)
+		return nil, nil, fmt.Errorf("cannot read the script: %w; help lists the commands", err)
 	}
 	return f, func() { _ = f.Close() }, nil
 }

@@ -182,6 +182,10 @@ func (c *Command) options(args []Arg) (values map[string]string, rest []Arg, err
 		case a == "--":
 			return values, append(rest, args[i+1:]...), nil
 		}
+		if a == "-h" && find(known, func(o Option) bool { return o.Letter == "h" }) == nil {
+			values[helpOption] = "" // as most programs have it
+			continue
+		}
 		name, value, hasValue := strings.Cut(strings.TrimLeft(a, "-"), "=")
 		o := find(known, func(o Option) bool { return o.Name != "" && o.Name == name })
 		if o == nil && !strings.HasPrefix(a, "--") {

@@ -142,6 +142,7 @@ func TestRun(t *testing.T) {
 		{src: "xyzzy", err: "# xyzzy - there is no command \"xyzzy\"; help lists the commands\n", status: 2},
 		{src: "fruit --cuont 2", err: "# fruit - fruit has no option --cuont (did you mean --count?); usage: fruit [-l] [-c N]\n", status: 2},
 		{src: "fruit --lon", err: "# fruit - fruit has no option --lon (did you mean --long?); usage: fruit [-l] [-c N]\n", status: 2},
+		{src: "fruit -h | echo", out: "\n"},
 		{src: "fruit -x", err: "# fruit - fruit has no option -x; usage: fruit [-l] [-c N]\n", status: 2},
 		{src: "fruit 5", err: "# fruit - fruit does not know what to do with \"5\"; usage: fruit [-l] [-c N]\n", status: 2},
 		{src: "fruit -c", err: "# fruit - the option -c wants N; usage: fruit [-l] [-c N]\n", status: 2},
