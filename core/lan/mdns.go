@@ -21,6 +21,10 @@ const (
 	serviceName   = serviceType + "." + serviceDomain
 )
 
+// firstPause is how long the first question waits: a program that runs one command and ends need not
+// ask, and would have to wait for the answers.
+const firstPause = 250 * time.Millisecond
+
 // firstRounds are the pauses before the second, third and fourth round. A
 // question is easily lost, and a neighbour just being started.
 var firstRounds = [...]time.Duration{250 * time.Millisecond, 750 * time.Millisecond, 2 * time.Second}
@@ -48,6 +52,15 @@ func (s *Service) browse() *browser {
 func (b *browser) run(look <-chan struct{}) {
 	defer b.serve(nil)
 	defer b.zone.close()
+	b.serve(interfaces(b.s.cfg.Interfaces))
+	begin := time.NewTimer(firstPause)
+	defer begin.Stop()
+	select {
+	case <-b.s.ctx.Done():
+		return
+	case <-look:
+	case <-begin.C:
+	}
 	for n := 0; ; n++ {
 		ifs := interfaces(b.s.cfg.Interfaces)
 		b.serve(ifs)
