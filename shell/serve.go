@@ -78,7 +78,7 @@ func (p *program) running() *control.Server {
 
 // newSession makes a session for those who control the peer.
 func (p *program) newSession(cfg interp.Config) (*interp.Session, func() string, error) {
-	host := commands.New(p.host.Peer())
+	host := p.host.Another()
 	cfg.Commands, cfg.Describe = p.own.commandsFor(host), host.Describe
 	cfg.Extern, cfg.Externs = p.externs.find, p.externs.all
 	s := interp.New(cfg)

@@ -304,6 +304,7 @@ func (p *program) startInteractive(ctx context.Context) {
 			s.Notice("history", err.Error())
 		}
 	}
+	p.resume()
 	p.term.SetCompleter(p.complete)
 	if !p.json {
 		_, _ = io.WriteString(p.term, greeting(peer))
@@ -313,6 +314,13 @@ func (p *program) startInteractive(ctx context.Context) {
 	}
 	if b, err := os.ReadFile(filepath.Join(peer.Home(), ".jshrc")); err == nil && peer.Home() != "" {
 		s.Run(ctx, string(b))
+	}
+}
+
+// resume shares again what was shared when the peer was last there.
+func (p *program) resume() {
+	if err := p.host.Resume(); err != nil {
+		p.session.Notice("share", err.Error())
 	}
 }
 

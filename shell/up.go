@@ -26,6 +26,7 @@ func (p *program) up(ctx context.Context, cancel context.CancelFunc) int {
 	if err := p.host.Login(ctx); err != nil {
 		s.Notice("talk", "nobody can talk to you: "+err.Error())
 	}
+	p.resume()
 	if p.hasCommand {
 		if status := s.Run(ctx, p.commands); s.StopOnError && status != interp.StatusOK && ctx.Err() == nil {
 			return status

@@ -88,6 +88,11 @@ func (b *bar) show(p peergrouptest.Progress) {
 		b.c.Notice("%s", text)
 		return
 	}
+	b.draw(text)
+}
+
+// draw shows a line in place of the one before it.
+func (b *bar) draw(text string) {
 	if w := b.width(); w > 0 && len(text) >= w {
 		text = text[:w-1]
 	}

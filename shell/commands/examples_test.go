@@ -73,7 +73,7 @@ type stage struct {
 
 // newStage starts hub, me, ann and bob and has the lines of a world typed.
 func newStage(t *testing.T, world string) *stage {
-	s := &stage{&player{t: t, home: "me", shells: map[string]*shell{}, ids: map[string]string{}, kinds: map[id.Kind]int{}}, t}
+	s := &stage{&player{t: t, homes: []string{"me", "ann"}, shells: map[string]*shell{}, ids: map[string]string{}, kinds: map[id.Kind]int{}}, t}
 	s.start([]string{"hub/rendezvous+key", "me/+key", "ann/+key", "bob/+key"})
 	s.lines(world)
 	return s

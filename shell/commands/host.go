@@ -46,6 +46,7 @@ const (
 type Host struct {
 	peer    *peergroup.Peer
 	session *interp.Session
+	shelves *shelves
 
 	mu   sync.Mutex
 	made map[id.Group]peergroup.Spec // groups whose advertisement this session made
@@ -54,7 +55,14 @@ type Host struct {
 
 // New returns a host for the peer, which must outlive it.
 func New(peer *peergroup.Peer) *Host {
-	return &Host{peer: peer, made: map[id.Group]peergroup.Spec{}}
+	return &Host{peer: peer, shelves: new(shelves), made: map[id.Group]peergroup.Spec{}}
+}
+
+// Another returns a host of the same peer for another session.
+func (h *Host) Another() *Host {
+	x := New(h.peer)
+	x.shelves = h.shelves
+	return x
 }
 
 // Peer returns the peer.
@@ -71,6 +79,7 @@ func (h *Host) Commands() []*interp.Command {
 		rdvstatusCommand, rdvcontrolCommand, metricsCommand, peerinfoCommand, routeCommand, whyCommand, mapCommand, consoleCommand, traceCommand, transportsCommand, relaystatusCommand, yardCommand,
 		newpgrpCommand, joinCommand, loginCommand, whoCommand, requestCommand, inviteCommand, acceptCommand, revokeCommand,
 		banCommand, leaveCommand, chpgrpCommand,
+		shareCommand, findCommand, fetchCommand, unshareCommand,
 		talkCommand, newpipeCommand, mkpipeCommand, mkmsgCommand, putCommand, getCommand, sendCommand, recvCommand,
 		envCommand, setCommand, unsetCommand, catCommand, echoCommand, grepCommand, wcCommand, moreCommand,
 		whereCommand, selectCommand, sortCommand, countCommand, firstCommand, lastCommand,

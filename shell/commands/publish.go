@@ -11,7 +11,7 @@ import (
 
 func publishCommand(h *Host) *interp.Command {
 	return &interp.Command{
-		Name: "publish", Aliases: []string{"remotepublish", "share"}, Family: familyPeers,
+		Name: "publish", Aliases: []string{"remotepublish"}, Family: familyPeers,
 		Summary: "publishes an advertisement in the current group",
 		Args:    "VARIABLE", MinArgs: 0, MaxArgs: 1,
 		Options: []interp.Option{

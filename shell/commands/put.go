@@ -41,7 +41,7 @@ func putCommand(*Host) *interp.Command {
 				if err != nil {
 					return interp.Because(err, "cannot read it")
 				}
-				m.Add(content(space, name, b))
+				m.Add(elementOf(space, name, b))
 				return nil
 			}
 			v, ok := c.Variable(c.Args[2])
@@ -51,7 +51,7 @@ func putCommand(*Host) *interp.Command {
 			}
 			switch x := v.Object.(type) {
 			case Document:
-				m.Add(content(space, name, x))
+				m.Add(elementOf(space, name, x))
 			case advertisements.Advertisement:
 				b, err := advertisements.Marshal(x)
 				if err != nil {
@@ -74,8 +74,8 @@ func splitElement(s string) (space, name string) {
 	return "", s
 }
 
-// content makes an element of XML or of octets.
-func content(space, name string, b []byte) message.Element {
+// elementOf makes an element of XML or of octets.
+func elementOf(space, name string, b []byte) message.Element {
 	if _, err := xmldoc.ParseNode(b); err == nil {
 		return message.XML(space, name, b)
 	}

@@ -40,6 +40,7 @@ var update = flag.Bool("update", false, "write what the shells print into testda
 //
 //	// comment
 //	peers rdv/rendezvous ann bob   the peers; all but the first lease at the first
+//	homes ann bob                  peers with a folder of their own, if any
 //	terminal                       the shells think that they print on a terminal
 //	wait 2s                        time passes
 //	ann> command                   typed at the shell of ann
@@ -126,7 +127,7 @@ type player struct {
 	shells   map[string]*shell
 	names    []string
 	terminal bool
-	home     string            // a peer that keeps its key in a folder; may be empty
+	homes    []string          // peers that have a folder of their own
 	ids      map[string]string // ID to its name in the transcript
 	kinds    map[id.Kind]int
 }
@@ -147,6 +148,9 @@ func play(t *testing.T, text string) string {
 		case line == "terminal":
 			fmt.Fprintln(&out, line)
 			p.terminal = true
+		case verb == "homes":
+			fmt.Fprintln(&out, line)
+			p.homes = strings.Fields(rest)
 		case verb == "peers" && len(p.shells) == 0:
 			fmt.Fprintln(&out, line)
 			p.start(strings.Fields(rest))
@@ -224,7 +228,7 @@ func (p *player) start(specs []string) {
 			Transports: []endpoint.Transport{network.Transport(memory.TransportConfig{Name: name})},
 			Rand:       rand.New(rand.NewPCG(uint64(i), 1)),
 		}
-		if name == p.home {
+		if slices.Contains(p.homes, name) {
 			cfg.Home = t.TempDir()
 		}
 		if own && cfg.Home == "" { // an ID made of a key
@@ -287,6 +291,9 @@ var (
 
 // tidy replaces IDs by names.
 func (p *player) tidy(text string) string {
+	if dir, err := os.Getwd(); err == nil {
+		text = strings.ReplaceAll(text, dir, "<folder>")
+	}
 	text = longID.ReplaceAllStringFunc(text, func(urn string) string {
 		if name, ok := p.ids[urn]; ok {
 			return name
