@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -104,8 +105,9 @@ type program struct {
 	history     *interp.History
 	session     *interp.Session
 	host        *commands.Host
-	interrupt   func()       // ends the command that runs
-	signal      atomic.Int32 // the signal that ends the program
+	levels      *commands.Levels // what is logged
+	interrupt   func()           // ends the command that runs
+	signal      atomic.Int32     // the signal that ends the program
 
 	serving sync.Mutex // guards server
 	server  *control.Server
@@ -139,6 +141,7 @@ func (p *program) run(ctx context.Context) int {
 		return p.fail(interp.StatusStart, interp.CodeStart, whyNot(err))
 	}
 	p.host = commands.New(peer)
+	p.host.SetLevels(p.levels)
 	refused := interp.StatusOK
 	if ctx.Err() == nil {
 		refused = p.work(ctx, cancel, note)
@@ -237,16 +240,19 @@ func (eof) Read([]byte) (int, error) { return 0, io.EOF }
 // colour reports whether colours may be used, which NO_COLOR forbids.
 func colour() bool { return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" }
 
-// logger writes to standard error, above the prompt if that is a terminal.
+// logger writes to standard error, above the prompt if that is a terminal. The command
+// logging can change what it writes.
 func (p *program) logger() *slog.Logger {
-	if p.log == nil {
-		return nil
+	level := commands.LevelOff
+	if p.log != nil {
+		level = *p.log
 	}
-	options := &slog.HandlerOptions{Level: *p.log}
+	p.levels = commands.NewLevels(level)
+	options := &slog.HandlerOptions{Level: slog.Level(math.MinInt32)} // p.levels decides
 	if p.json {
-		return slog.New(slog.NewJSONHandler(p.errors(), options))
+		return slog.New(p.levels.Handler(slog.NewJSONHandler(p.errors(), options)))
 	}
-	return slog.New(slog.NewTextHandler(p.errors(), options))
+	return slog.New(p.levels.Handler(slog.NewTextHandler(p.errors(), options)))
 }
 
 // errors is where notices go: through the terminal, if standard error is one.

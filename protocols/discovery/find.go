@@ -108,6 +108,10 @@ type Result struct {
 	// Expiration is how long a copy may live from now on; 0 if there should be
 	// none.
 	Expiration time.Duration
+
+	// Until is when the own copy ends, for what comes from the own cache;
+	// [store.Forever] for what stays. Zero for the answers of others.
+	Until time.Time
 }
 
 // Local returns what is in the own cache, oldest first; advertisements that are
@@ -131,7 +135,7 @@ func (s *Service) Local(q Query) []Result {
 				continue // the policy has changed, or the certificate has expired
 			}
 		}
-		found = append(found, Result{Adv: v.Adv, Verdict: v, Document: r.Document, Expiration: r.Remote(now)})
+		found = append(found, Result{Adv: v.Adv, Verdict: v, Document: r.Document, Expiration: r.Remote(now), Until: r.Lifetime})
 	}
 	return found
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,6 +51,7 @@ type Host struct {
 
 	mu   sync.Mutex
 	made map[id.Group]peergroup.Spec // groups whose advertisement this session made
+	logs *Levels                     // what is logged; nil: cannot be changed
 	auto bool                        // talk reaches this peer under its name in every group joined
 }
 
@@ -58,10 +60,23 @@ func New(peer *peergroup.Peer) *Host {
 	return &Host{peer: peer, shelves: new(shelves), made: map[id.Group]peergroup.Spec{}}
 }
 
+// SetLevels tells what decides about the log of the peer, for the command logging.
+func (h *Host) SetLevels(l *Levels) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.logs = l
+}
+
+func (h *Host) levels() *Levels {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.logs
+}
+
 // Another returns a host of the same peer for another session.
 func (h *Host) Another() *Host {
 	x := New(h.peer)
-	x.shelves = h.shelves
+	x.shelves, x.logs = h.shelves, h.levels()
 	return x
 }
 
@@ -75,17 +90,18 @@ func (h *Host) Group() *peergroup.Group { return h.group() }
 func (h *Host) Commands() []*interp.Command {
 	var all []*interp.Command
 	for _, f := range []func(*Host) *interp.Command{
-		whoamiCommand, identityCommand, peersCommand, groupsCommand, searchCommand, publishCommand, flushCommand,
-		rdvstatusCommand, rdvcontrolCommand, metricsCommand, peerinfoCommand, routeCommand, whyCommand, mapCommand, consoleCommand, traceCommand, transportsCommand, relaystatusCommand, yardCommand,
+		whoamiCommand, identityCommand, peersCommand, groupsCommand, searchCommand, publishCommand, infoCommand, flushCommand, dumpcmCommand,
+		rdvstatusCommand, rdvcontrolCommand, metricsCommand, peerinfoCommand, routeCommand, whyCommand, mapCommand, consoleCommand, traceCommand, transportsCommand, relaystatusCommand, rdvserverCommand, yardCommand,
 		newpgrpCommand, joinCommand, loginCommand, whoCommand, requestCommand, inviteCommand, acceptCommand, revokeCommand,
 		banCommand, leaveCommand, chpgrpCommand,
 		shareCommand, findCommand, fetchCommand, unshareCommand,
-		talkCommand, newpipeCommand, mkpipeCommand, mkmsgCommand, putCommand, getCommand, sendCommand, recvCommand,
+		talkCommand, newpipeCommand, mkadvCommand, mkpipeCommand, mkmsgCommand, putCommand, getCommand, sendCommand, recvCommand,
 		envCommand, setCommand, unsetCommand, catCommand, echoCommand, grepCommand, wcCommand, moreCommand,
 		whereCommand, selectCommand, sortCommand, countCommand, firstCommand, lastCommand,
 		shellCommand, sourceCommand, aliasCommand, timeCommand, watchCommand,
 		importfileCommand, exportfileCommand, sleepCommand, historyCommand, clearCommand,
-		helpCommand, manCommand, versionCommand, exitCommand,
+		helpCommand, manCommand, versionCommand, memCommand, loggingCommand, storehomeCommand, exitCommand,
+		instjarCommand, uninstjarCommand, peerconfigCommand,
 	} {
 		all = append(all, h.forMembers(f(h)))
 	}
@@ -173,7 +189,11 @@ func (h *Host) findGroup(c *interp.Call, a interp.Arg) (*peergroup.Group, error)
 			return g, nil
 		}
 	}
-	i := slices.IndexFunc(h.joined(), func(g *peergroup.Group) bool { return g.Name() == a.Text || g.ID().String() == a.Text })
+	const old = "PG@" // led the variables of joined groups in the first shells
+	name := strings.TrimPrefix(a.Text, old)
+	i := slices.IndexFunc(h.joined(), func(g *peergroup.Group) bool {
+		return g.Name() == a.Text || g.Name() == name || g.ID().String() == a.Text
+	})
 	if i < 0 {
 		return nil, interp.NotFoundf("this peer is in no group %q", a.Text).Try("chpgrp lists the groups; join %s", a.Text)
 	}

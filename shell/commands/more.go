@@ -12,6 +12,7 @@ func moreCommand(*Host) *interp.Command {
 	return &interp.Command{
 		Name: "more", Family: familyLanguage, Summary: "shows text page by page",
 		Args: "[VARIABLE]", MaxArgs: 1,
+		Options:  []interp.Option{{Letter: "p", Help: "pretty, as in the original shell; texts always are"}},
 		Details:  "Enter shows the next page, q and Enter stop. Where nobody can be asked, all is shown.",
 		Examples: []interp.Example{{Line: "man talk | more", Text: "a manual page in pieces"}, {Line: "more adv0", Text: "an advertisement in pieces"}},
 		Run: func(ctx context.Context, c *interp.Call) error {

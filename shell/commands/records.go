@@ -19,7 +19,7 @@ import (
 func whereCommand(*Host) *interp.Command {
 	return &interp.Command{
 		Name: "where", Family: familyLanguage, Summary: "passes on results whose fields are as asked for",
-		Args: "FIELD(= | != | ~ | > | <)VALUE...", MinArgs: 1, MaxArgs: -1, OptionsFirst: true, Complete: nothing,
+		Args: "FIELD(= | != | ~ | > | <)VALUE...", MinArgs: 1, MaxArgs: -1, Complete: nothing,
 		Details: "=, != compare texts, ~ is a regular expression, > and < compare numbers and durations.\n" +
 			"All conditions must hold. Quote what has > or < in it. Status 3: no result is so.",
 		Examples: []interp.Example{{Line: "env | where class=group", Text: "variables that hold groups"},

@@ -12,7 +12,7 @@ import (
 func relaystatusCommand(h *Host) *interp.Command {
 	return &interp.Command{
 		Name: "relaystatus", Family: familyPeers, Summary: "tells whether others can dial this peer, its relays, and whom it relays",
-		Options: []interp.Option{{Letter: "v", Name: "verbose", Help: "whole peer IDs"}},
+		Options: []interp.Option{{Letter: "v", Name: "verbose", Help: "whole peer IDs"}, {Letter: "l", Name: "long", Help: "the same, as in the original shell"}},
 		Details: "A peer that others cannot dial holds leases at one or two relays and is reached through\n" +
 			"them. JSON: first {\"reachability\",\"wanted\",\"next\",\"problem\",\"mapping\"}, then one object for each lease:\n" +
 			"kind (relay or client), name, peer_id, left (seconds), linked, address, queued, delivered, dropped.",
@@ -26,7 +26,7 @@ func relaystatusCommand(h *Host) *interp.Command {
 			c.Detail(interp.Field{Name: "reachability", Value: h.peer.Reachability().String()}, interp.Field{Name: "wanted", Value: st.Wanted},
 				interp.Field{Name: "next", Value: st.Next}, interp.Field{Name: "problem", Value: problem},
 				interp.Field{Name: "mapping", Value: mapping(h.peer)})
-			row := func(fields ...interp.Field) { c.Emit(interp.Record{Fields: fields, Wide: c.Flag("v")}) }
+			row := func(fields ...interp.Field) { c.Emit(interp.Record{Fields: fields, Wide: c.Flag("v") || c.Flag("l")}) }
 			for _, l := range st.Leases {
 				name := l.Name
 				if name == "" {

@@ -252,6 +252,7 @@ func (p *player) start(specs []string) {
 		}
 		s := &shell{peer: peer}
 		host := commands.New(peer)
+		host.SetLevels(commands.NewLevels(commands.LevelOff))
 		s.session = interp.New(interp.Config{
 			Commands: host.Commands(), Out: s, Err: s, Describe: host.Describe, ReadLine: s.readLine, ReadSecret: s.readLine, Terminal: p.terminal,
 		})
