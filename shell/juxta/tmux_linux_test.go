@@ -20,7 +20,7 @@ func sitDown(t *testing.T, home string, env []string, args ...string) *terminalt
 		t.Fatal(buildError)
 	}
 	m := terminaltest.NewTmux(t, 100, 30, append(environment(home, home), env...), "sh")
-	m.Enter("PS1='$ '; stty -a >$HOME/before; sh -c 'echo $$ >$HOME/pid; exec " + binary + " " + strings.Join(onLoopback(args...), " ") + `'; echo status=$?; stty -a >$HOME/after`)
+	m.Enter("cd $HOME; PS1='$ '; stty -a >$HOME/before; sh -c 'echo $$ >$HOME/pid; exec " + binary + " " + strings.Join(onLoopback(args...), " ") + `'; echo status=$?; stty -a >$HOME/after`)
 	m.Until("JXTA>")
 	return m
 }
