@@ -186,3 +186,26 @@ func (e *CallError) Unwrap() error { return e.Err }
 
 // ErrSilent is the cause when a provider did not answer in its time.
 var ErrSilent = errors.New("no answer in its time")
+
+// CallSpec asks a service whose question and answer this program does not know as types: both are
+// documents of any shape, as a shell or a bridge to other systems has them. Otherwise it is
+// [Service.CallWith]; an answer that is no XML counts as none.
+func (g *Group) CallSpec(ctx context.Context, spec id.ModuleSpec, question xmldoc.Node, how CallOptions) (xmldoc.Node, id.Peer, error) {
+	doc, err := question.Marshal()
+	if err == nil && len(doc) > MaxRequest {
+		err = fmt.Errorf("a question of %d octets: %w", len(doc), xmldoc.ErrLimit)
+	}
+	if err != nil {
+		return xmldoc.Node{}, id.Peer{}, fmt.Errorf("peergroup: calling %s: %w", spec.Short(), err)
+	}
+	how.Attempt, how.Attempts = cmp.Or(how.Attempt, callAttempt), cmp.Or(how.Attempts, callAttempts)
+	var answer xmldoc.Node
+	from, err := g.desk.call(ctx, spec, doc, how, func(body []byte) (err error) {
+		answer, err = xmldoc.ParseNode(body)
+		return err
+	})
+	if err != nil {
+		return xmldoc.Node{}, from, fmt.Errorf("peergroup: calling %s: %w", spec.Short(), err)
+	}
+	return answer, from, nil
+}

@@ -94,7 +94,7 @@ func (h *Host) Commands() []*interp.Command {
 		rdvstatusCommand, rdvcontrolCommand, metricsCommand, peerinfoCommand, routeCommand, whyCommand, mapCommand, consoleCommand, traceCommand, transportsCommand, relaystatusCommand, rdvserverCommand, yardCommand,
 		newpgrpCommand, joinCommand, loginCommand, whoCommand, requestCommand, inviteCommand, acceptCommand, revokeCommand,
 		banCommand, leaveCommand, chpgrpCommand,
-		shareCommand, findCommand, fetchCommand, unshareCommand,
+		shareCommand, findCommand, fetchCommand, unshareCommand, callCommand,
 		talkCommand, newpipeCommand, mkadvCommand, mkpipeCommand, mkmsgCommand, putCommand, getCommand, sendCommand, recvCommand,
 		envCommand, setCommand, unsetCommand, catCommand, echoCommand, grepCommand, wcCommand, moreCommand,
 		whereCommand, selectCommand, sortCommand, countCommand, firstCommand, lastCommand,
