@@ -76,7 +76,7 @@ func callFailure(ctx context.Context, name string, err error) error {
 		return context.Cause(ctx)
 	case errors.Is(err, peergroup.ErrNoProvider):
 		return interp.NotFoundf("nobody in the group offers %s", name).Try("call lists what is offered")
-	case errors.As(err, &said) && said.Err == nil && said.Code != "":
+	case errors.As(err, &said) && said.Err == nil && said.Code != "" && !strings.HasPrefix(said.Code, "juxta."): // which are not the service's own
 		return interp.Failf("%s says no: %s: %s", name, said.Code, said.Words)
 	}
 	return interp.NotFoundf("%s does not answer: %s", name, oneError(err))
