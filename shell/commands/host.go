@@ -90,6 +90,7 @@ func (h *Host) Group() *peergroup.Group { return h.group() }
 func (h *Host) Commands() []*interp.Command {
 	var all []*interp.Command
 	for _, f := range []func(*Host) *interp.Command{
+		statusCommand, netcheckCommand, pingCommand,
 		whoamiCommand, identityCommand, peersCommand, groupsCommand, searchCommand, publishCommand, infoCommand, flushCommand, dumpcmCommand,
 		rdvstatusCommand, rdvcontrolCommand, metricsCommand, peerinfoCommand, routeCommand, whyCommand, mapCommand, consoleCommand, traceCommand, transportsCommand, relaystatusCommand, rdvserverCommand, yardCommand,
 		newpgrpCommand, joinCommand, loginCommand, whoCommand, requestCommand, inviteCommand, acceptCommand, revokeCommand,

@@ -10,7 +10,7 @@ import (
 
 func peerinfoCommand(h *Host) *interp.Command {
 	return &interp.Command{
-		Name: "peerinfo", Aliases: []string{"ping"}, Family: familyPeers, Summary: "asks a peer how it is, and how far away",
+		Name: "peerinfo", Family: familyPeers, Summary: "asks a peer how it is, and how far away",
 		Args: "[PEER]", MaxArgs: 1,
 		Options: []interp.Option{
 			{Letter: "p", Name: "peer", Value: "PEER", Help: "the peer, as in the original shell"},
@@ -18,7 +18,7 @@ func peerinfoCommand(h *Host) *interp.Command {
 			interp.WaitOption("how long to wait for the answer (default 10s)"),
 		},
 		Complete: func(s *interp.Session, n int) []interp.Suggestion { return s.Variables(classPeerAdv) },
-		Details: "A peer is a variable, a name or an ID; without one it tells about this peer. Original\nJXTA peers do not answer.\n" +
+		Details: "A peer is a variable, a name or an ID; without one it tells about this peer. Original\nJXTA peers do not answer; ping measures several times, and reaches those too.\n" +
 			"JSON: peer_id, uptime (seconds), clock, trip (seconds). Status 3: no answer.\n" +
 			"With -l: origin (usually an IP address), peer_id, limit, count, last.",
 		Examples: []interp.Example{{Line: "peerinfo ann", Text: "how long ann has been up, and how long the answer took"}, {Line: "peerinfo", Text: "this peer"},

@@ -283,10 +283,11 @@ var (
 	keyID   = regexp.MustCompile(`(uuid|cbid)-[0-9A-F]{40,}`)
 	shortID = regexp.MustCompile(`\b[0-9A-F]{8}\b`)
 	spans   = regexp.MustCompile(`\b(\d+d)?(\d+h)?(\d+m)?(\d+(\.\d+)?(ms|µs|s)|\b\d+m)\b`)
-	seconds = regexp.MustCompile(`"(uptime|trip|expires|left|renewal|age)":[0-9.]+`)
+	seconds = regexp.MustCompile(`"(uptime|trip|expires|left|renewal|age|min|median|max)":[0-9.]+`)
 	acts    = regexp.MustCompile(`(?m)^[0-9a-f]{8}(:|\t)|\b[0-9a-f]{64}\b`)
 	sizes   = regexp.MustCompile(`(text/xml;charset=UTF-8  )\d+ octets`) // zeros at the end of an ID are not printed
 	keys    = regexp.MustCompile(`MCowBQYDK2VwAyEA[A-Za-z0-9+/]{43}=`)
+	counts  = regexp.MustCompile(`(?m)(^sent: +|^lost: +|"sent":|"received":|"lost":|most of all [a-z_.]+: |messages, received )\d+`)
 	clocks  = regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\dZ?`)
 )
 
@@ -319,6 +320,7 @@ func (p *player) tidy(text string) string {
 	text = keys.ReplaceAllString(text, "<key>")
 	text = acts.ReplaceAllString(text, "<act>$1")
 	text = sizes.ReplaceAllString(text, "${1}<n> octets")
+	text = counts.ReplaceAllString(text, "$1<n>")
 	text = clocks.ReplaceAllString(text, "<clock>")
 	return shortID.ReplaceAllStringFunc(text, func(s string) string {
 		if name, ok := p.ids[s]; ok {

@@ -82,14 +82,24 @@ func (p *printer) write(s string) {
 	_, _ = io.WriteString(p.w, s) // nobody is left to tell when the output is gone
 }
 
-// detail prints one field a line; on a terminal the values line up.
+// detail prints one field a line; on a terminal the values line up, Short stands for
+// Value, and fields marked Long are left out unless the record is wide.
 func (p *printer) detail(r *Record) string {
 	var b strings.Builder
-	width := 0
-	for _, f := range r.Fields {
+	fields, width := r.Fields, 0
+	if p.terminal && !r.Wide {
+		fields = slices.Clone(fields)
+		fields = slices.DeleteFunc(fields, func(f Field) bool { return f.Long })
+		for i, f := range fields {
+			if f.Short != "" {
+				fields[i].Value = f.Short
+			}
+		}
+	}
+	for _, f := range fields {
 		width = max(width, runewidth.StringWidth(f.Name))
 	}
-	for _, f := range r.Fields {
+	for _, f := range fields {
 		values, ok := f.Value.([]string)
 		if !ok || len(values) == 0 {
 			values = []string{cell(f.Value)}

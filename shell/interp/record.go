@@ -159,6 +159,9 @@ func cell(v any) string {
 	return printable(fmt.Sprint(v))
 }
 
+// Span writes a duration for people, as records do: two units at most.
+func Span(d time.Duration) string { return span(d) }
+
 // span writes a duration for people: two units at most.
 func span(d time.Duration) string {
 	const day = 24 * time.Hour
