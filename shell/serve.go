@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/peergroup"
-	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 	"github.com/juxta-p2p/juxta/shell/commands"
 	"github.com/juxta-p2p/juxta/shell/control"
+	"github.com/juxta-p2p/juxta/shell/events"
 	"github.com/juxta-p2p/juxta/shell/interp"
 )
 
@@ -88,34 +87,9 @@ func (p *program) newSession(cfg interp.Config) (*interp.Session, func() string,
 	return s, host.Prompt, nil
 }
 
-// watch makes events of what happens to links and in the groups that the peer is
-// in now.
+// watch makes events of what happens at a peer.
 func watch(peer *peergroup.Peer, emit func(control.Event)) (stop func()) {
-	stops := []func(){peer.Endpoint().Watch(func(e endpoint.LinkEvent) {
-		what := "up"
-		if !e.Up {
-			what = "down"
-		}
-		emit(control.Event{Kind: "link", Fields: []interp.Field{{Name: "what", Value: what}, {Name: "peer_id", Value: e.Link.Peer().String()},
-			{Name: "address", Value: e.Link.Remote().String()}, {Name: "proven", Value: e.Link.Proven()}, {Name: "last", Value: e.Last}}})
-	})}
-	var add func(g *peergroup.Group)
-	add = func(g *peergroup.Group) {
-		name, id := g.Name(), g.ID().String()
-		stops = append(stops, g.Rendezvous().Watch(func(e rendezvous.Event) {
-			emit(control.Event{Kind: "rendezvous", Fields: []interp.Field{{Name: "what", Value: e.Kind.String()}, {Name: "peer_id", Value: e.Peer.String()},
-				{Name: "group", Value: name}, {Name: "group_id", Value: id}}})
-		}))
-		for _, c := range g.Groups() {
-			add(c)
-		}
-	}
-	add(peer.Net())
-	return func() {
-		for _, f := range stops {
-			f()
-		}
-	}
+	return events.Watch(peer, func(e events.Event) { emit(control.Event{Kind: e.Kind, Fields: e.Fields()}) })
 }
 
 // drain ends what others do at the peer, before it closes.

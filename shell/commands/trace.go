@@ -228,7 +228,7 @@ func (t *tracer) line(x endpoint.Traced, e *trace.Explained) string {
 	if !x.Peer.IsZero() {
 		who = t.h.peerName(x.Peer)
 	}
-	line := fmt.Sprintf("%s %s %s  %s: %s", x.Time.Format("15:04:05.000"), arrow, who, e.Kind, e.Text)
+	line := fmt.Sprintf("%s %s %s  %s: %s", x.Time.Format(clockForm), arrow, who, e.Kind, e.Text)
 	var more []string
 	if e.Spread != "" {
 		more = append(more, e.Spread)

@@ -288,7 +288,7 @@ var (
 	sizes   = regexp.MustCompile(`(text/xml;charset=UTF-8  )\d+ octets`) // zeros at the end of an ID are not printed
 	keys    = regexp.MustCompile(`MCowBQYDK2VwAyEA[A-Za-z0-9+/]{43}=`)
 	counts  = regexp.MustCompile(`(?m)(^sent: +|^lost: +|"sent":|"received":|"lost":|most of all [a-z_.]+: |messages, received )\d+`)
-	clocks  = regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\dZ?`)
+	clocks  = regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?|\b\d\d:\d\d:\d\d\.\d{3}\b`)
 )
 
 // tidy replaces IDs by names.
