@@ -131,11 +131,12 @@ func (t *Transport) connectFrom(ctx context.Context, addr endpoint.Address, from
 }
 
 // unusable reports whether it was for the port that a connection failed: the system
-// does not share it, or there is such a connection already.
+// does not share it, there is such a connection already, or what was left of one before it has
+// ended it at once.
 func unusable(err error) bool {
 	var sys *os.SyscallError
 	return errors.As(err, &sys) && sys.Syscall == "bind" || errors.Is(err, errSelf) ||
-		errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EADDRNOTAVAIL)
+		errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.ECONNRESET)
 }
 
 var (
