@@ -91,6 +91,22 @@ func (b *bar) show(p peergrouptest.Progress) {
 	b.draw(text)
 }
 
+// transfer shows how much of so many octets has come or gone, with speed and time left.
+func (b *bar) transfer(octets, size int64, begun time.Time) {
+	now := time.Now()
+	if now.Sub(b.shown) < barEvery || size <= 0 {
+		return
+	}
+	b.shown = now
+	done := min(float64(octets)/float64(size), 1)
+	text := fmt.Sprintf("[%-*s] %3.0f %%", barWidth, strings.Repeat("#", int(done*barWidth)), 100*done)
+	if spent := now.Sub(begun).Seconds(); octets > 0 && spent > 0 {
+		rate := float64(octets) / spent
+		text += fmt.Sprintf(", %.1f MB/s, %v left", rate/1e6, time.Duration(float64(size-octets)/rate*float64(time.Second)).Round(time.Second))
+	}
+	b.draw(text)
+}
+
 // draw shows a line in place of the one before it.
 func (b *bar) draw(text string) {
 	if w := b.width(); w > 0 && len(text) >= w {
@@ -103,6 +119,7 @@ func (b *bar) draw(text string) {
 // clear takes the bar away.
 func (b *bar) clear() {
 	if b.drawn {
+		b.drawn = false
 		_, _ = fmt.Fprint(b.c.Session.Err, "\r\x1b[K")
 	}
 }

@@ -52,6 +52,8 @@ func (h *Host) Describe(object any) (class, description, text string) {
 		return classDocument, fmt.Sprintf("%d octets", len(x)), documentText(x)
 	case *console.Console:
 		return classPage, x.URL(), x.URL()
+	case *xferUser:
+		return classListener, fmt.Sprintf("files for %s in %s", x.user, x.group.Name()), x.user
 	case *listener:
 		return classListener, fmt.Sprintf("%s in %s", x.user, x.group.Name()), x.user
 	}

@@ -96,13 +96,13 @@ func (h *Host) Commands() []*interp.Command {
 		newpgrpCommand, joinCommand, loginCommand, whoCommand, requestCommand, inviteCommand, acceptCommand, revokeCommand,
 		banCommand, leaveCommand, chpgrpCommand,
 		shareCommand, findCommand, fetchCommand, unshareCommand, callCommand,
-		talkCommand, newpipeCommand, mkadvCommand, mkpipeCommand, mkmsgCommand, putCommand, getCommand, sendCommand, recvCommand,
+		talkCommand, xferCommand, newpipeCommand, mkadvCommand, mkpipeCommand, mkmsgCommand, putCommand, getCommand, sendCommand, recvCommand,
 		envCommand, setCommand, unsetCommand, catCommand, echoCommand, grepCommand, wcCommand, moreCommand,
 		whereCommand, selectCommand, sortCommand, countCommand, firstCommand, lastCommand,
 		shellCommand, sourceCommand, aliasCommand, timeCommand, watchCommand,
 		importfileCommand, exportfileCommand, sleepCommand, historyCommand, clearCommand,
 		helpCommand, manCommand, versionCommand, memCommand, loggingCommand, storehomeCommand, exitCommand,
-		instjarCommand, uninstjarCommand, peerconfigCommand,
+		sftpCommand, instjarCommand, uninstjarCommand, peerconfigCommand,
 	} {
 		all = append(all, h.forMembers(f(h)))
 	}

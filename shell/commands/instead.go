@@ -25,6 +25,11 @@ func peerconfigCommand(*Host) *interp.Command {
 		"start juxta with the options that you want (juxta --help), or change the role with rdvcontrol")
 }
 
+func sftpCommand(*Host) *interp.Command {
+	return instead("sftp", "[USER] [FILE]", "nothing in its messages tells two files apart",
+		"xfer register, xfer login and xfer send do the same in a way that Java shells know, too")
+}
+
 // instead is a command that only says what to do in its place.
 func instead(name, args, why, what string, options ...interp.Option) *interp.Command {
 	return &interp.Command{

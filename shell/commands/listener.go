@@ -2,18 +2,14 @@ package commands
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
-	"unicode"
 
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
 	"github.com/juxta-p2p/juxta/peergroup"
-	"github.com/juxta-p2p/juxta/protocols/discovery"
 	"github.com/juxta-p2p/juxta/protocols/pipe"
 	"github.com/juxta-p2p/juxta/shell/interp"
 )
@@ -67,40 +63,10 @@ func everybodyPipe(g id.Group) (*advertisements.Pipe, error) {
 	return &advertisements.Pipe{ID: p, Type: advertisements.Propagate, Name: talkName + everybody}, nil
 }
 
-// ownPipe is the pipe of a user at this peer. Its ID is always the same, so that
-// advertisements of earlier runs stay right.
-func (h *Host) ownPipe(g *peergroup.Group, user string, t advertisements.PipeType) *advertisements.Pipe {
-	seed := sha256.Sum256([]byte(h.peer.ID().String() + "\x00" + user + "\x00" + string(t)))
-	return &advertisements.Pipe{ID: id.PipeFromSeed(g.ID(), seed[:]), Type: t, Name: talkName + user}
-}
-
-// talkAdv returns the advertisement that a user of this peer was registered with.
-func (h *Host) talkAdv(g *peergroup.Group, user string) (*advertisements.Pipe, error) {
-	if strings.EqualFold(user, everybody) {
-		return everybodyPipe(g.ID())
-	}
-	for _, t := range []advertisements.PipeType{advertisements.Unicast, advertisements.Propagate, advertisements.UnicastSecure} {
-		own := h.ownPipe(g, user, t)
-		for range g.Discovery().Local(discovery.Query{Kind: advertisements.Advs, Attr: "Id", Value: own.ID.String()}) {
-			return own, nil
-		}
-	}
-	return nil, interp.NotFoundf("the user %q is not registered at this peer", user).Try("talk -register %s", user)
-}
-
-// register publishes the pipe of a user.
-func (h *Host) register(ctx context.Context, g *peergroup.Group, user string, t advertisements.PipeType) error {
-	adv := h.ownPipe(g, user, t)
-	if err := g.Discovery().Publish(ctx, adv, discovery.Lifetime{Local: discovery.Forever}); err != nil {
-		return interp.Because(err, "cannot register %s", user)
-	}
-	return nil
-}
-
 // login opens the pipe of a user and shows what arrives. The listener is kept in
 // the variable talkd.<user>@<group>, as in the original shell.
 func (h *Host) login(ctx context.Context, g *peergroup.Group, user string) error {
-	adv, err := h.talkAdv(g, user)
+	adv, err := h.registered(g, talkKind, user)
 	if err != nil {
 		return err
 	}
@@ -109,7 +75,7 @@ func (h *Host) login(ctx context.Context, g *peergroup.Group, user string) error
 		return pipeError(err, "cannot log in "+user)
 	}
 	l := &listener{user: user, group: g, in: in}
-	if err := h.session.Store(talkVariable(user, g), l); err != nil {
+	if err := h.session.Store(userVariable("talkd", user, g), l); err != nil {
 		in.Close()
 		return err
 	}
@@ -122,19 +88,6 @@ func (h *Host) login(ctx context.Context, g *peergroup.Group, user string) error
 		}
 	})
 	return nil
-}
-
-// talkVariable is the name of the variable that holds a listener.
-func talkVariable(user string, g *peergroup.Group) string {
-	name := func(s string) string {
-		return strings.Map(func(r rune) rune {
-			if unicode.IsLetter(r) || unicode.IsDigit(r) || r == '-' {
-				return r
-			}
-			return '_'
-		}, s)
-	}
-	return "talkd." + name(user) + "@" + name(g.Name())
 }
 
 // showTalk shows a message that has arrived.
@@ -172,7 +125,7 @@ func (h *Host) Login(ctx context.Context) error {
 
 func (h *Host) loginSelf(ctx context.Context, g *peergroup.Group) error {
 	user := g.PeerName()
-	if err := h.register(ctx, g, user, advertisements.Unicast); err != nil {
+	if err := h.register(ctx, g, talkKind, user, advertisements.Unicast); err != nil {
 		return err
 	}
 	return h.login(ctx, g, user)
@@ -180,7 +133,7 @@ func (h *Host) loginSelf(ctx context.Context, g *peergroup.Group) error {
 
 // logout closes the pipe of a user.
 func (h *Host) logout(user string) error {
-	v, err := h.session.Vars.Remove(talkVariable(user, h.group()))
+	v, err := h.session.Vars.Remove(userVariable("talkd", user, h.group()))
 	if err != nil {
 		return interp.NotFoundf("%s is not logged in", user)
 	}
@@ -202,22 +155,4 @@ func (h *Host) loggedIn() []string {
 // talkMessage is a text as a message of talk.
 func talkMessage(me, group, text string) *message.Message {
 	return message.New(message.Text("", talkSender, me), message.Text("", talkText, text), message.Text("", talkGroup, group))
-}
-
-// talkUsers returns the pipes of users found, each once, unicast ones first.
-func talkUsers(found []discovery.Result) []*advertisements.Pipe {
-	var all []*advertisements.Pipe
-	for _, r := range found {
-		p, ok := r.Adv.(*advertisements.Pipe)
-		if !ok || !strings.HasPrefix(p.Name, talkName) || len(p.Name) == len(talkName) {
-			continue
-		}
-		if !slices.ContainsFunc(all, func(x *advertisements.Pipe) bool { return x.ID == p.ID && x.Type == p.Type }) {
-			all = append(all, p)
-		}
-	}
-	slices.SortStableFunc(all, func(a, b *advertisements.Pipe) int {
-		return strings.Compare(a.Name+"\x00"+string(b.Type)+a.ID.String(), b.Name+"\x00"+string(a.Type)+b.ID.String())
-	})
-	return all
 }

@@ -125,7 +125,7 @@ func pipeError(err error, what string) error {
 	case errors.Is(err, pipe.ErrTaken):
 		return interp.Failf("%s: this peer listens on it already", what)
 	case errors.Is(err, pipe.ErrSecure):
-		return interp.Failf("%s: secure pipes are not served by this version", what)
+		return interp.Failf("%s: this peer has no key, which secure pipes need", what).Try("peers with a home have one: start juxta with --home DIR")
 	}
 	return interp.Because(err, "%s", what)
 }

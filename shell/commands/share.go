@@ -3,7 +3,6 @@ package commands
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -369,13 +368,7 @@ func (h *Host) progress(c *interp.Call, s *content.Service, size int64) (stop fu
 			case <-t.C:
 			}
 			got := int64(s.Stats().FetchedOctets - before)
-			done := min(float64(got)/float64(size), 1)
-			text := fmt.Sprintf("[%-*s] %3.0f %%", barWidth, strings.Repeat("#", int(done*barWidth)), 100*done)
-			if spent := time.Since(begun).Seconds(); got > 0 && spent > 0 {
-				rate := float64(got) / spent
-				text += fmt.Sprintf(", %.1f MB/s, %v left", rate/1e6, time.Duration(float64(size-got)/rate*float64(time.Second)).Round(time.Second))
-			}
-			b.draw(text)
+			b.transfer(got, size, begun)
 		}
 	})
 	return func() {
