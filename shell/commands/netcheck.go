@@ -241,5 +241,5 @@ func (n *netcheck) losses() {
 		n.show("losses", verdictGood, "", "none")
 		return
 	}
-	n.show("losses", verdictUnknown, "metrics -l lists all", "most of all %s.%s: %d", worst.Service, worst.Name, worst.Value)
+	n.show("losses", verdictUnknown, "metrics -l lists all; limits -m tells which limits were met", "most of all %s.%s: %d", worst.Service, worst.Name, worst.Value)
 }
