@@ -4,7 +4,7 @@
 // The environment variable JUXTA_JXSE_CP names a Java class path with JXTA 2.5;
 // without it the tests are skipped. The driver program that turns lines of text
 // into calls of the public JXTA API is in driver/Driver.java; its head and that
-// of driver/Streams.java and driver/Trips.java tell the verbs.
+// of driver/Streams.java, driver/Trips.java and driver/ShellFiles.java tell the verbs.
 package jxsetest
 
 import (

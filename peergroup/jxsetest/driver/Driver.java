@@ -198,6 +198,7 @@ import net.jxta.util.JxtaServerPipe;
  *
  * socklisten sockdial sockset sockwrite sockread sockshut socktest mcopen mcsend mcstat     see Streams
  * tripserve trips          see Trips
+ * filesend filetake        see ShellFiles
  *
  * creategroup name= [desc=] [id=] [membership=none]|passwd|pse [user= pass=] [parm=xml] [publish=true] [remote=true]
  *                          [rdv=false]
@@ -257,6 +258,7 @@ public final class Driver {
     private final AtomicInteger handleNumber = new AtomicInteger();
     private final Streams streams = new Streams(this);
     private final Trips trips = new Trips(this);
+    private final ShellFiles files = new ShellFiles(this);
     private final List<Object> kept = Collections.synchronizedList(new ArrayList<Object>());
 
     public static void main(String[] argv) throws Exception {
@@ -375,7 +377,7 @@ public final class Driver {
             case "query": query(a, answer); break;
             case "peerinfo": peerInfo(a, answer); break;
             default:
-                if (!streams.dispatch(a, answer) && !trips.dispatch(a, answer)) {
+                if (!streams.dispatch(a, answer) && !trips.dispatch(a, answer) && !files.dispatch(a, answer)) {
                     throw new Refusal("unknown verb " + a.verb);
                 }
         }
