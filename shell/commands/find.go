@@ -72,10 +72,8 @@ func findOne(ctx context.Context, g *peergroup.Group, q discovery.Query, wait ti
 	for ctx.Err() == nil {
 		round, end := context.WithTimeout(ctx, askAgain)
 		for r, err := range g.Discovery().Find(round, q) {
-			if err != nil {
-				if errors.Is(err, discovery.ErrNobody) {
-					<-round.Done()
-				}
+			if err != nil { // nobody to ask, or nothing that can be asked: that may be otherwise a little later
+				<-round.Done()
 				break
 			}
 			if accept(r) {
