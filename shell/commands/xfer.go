@@ -356,9 +356,9 @@ func (h *Host) xferWay(ctx context.Context, c *interp.Call, g *peergroup.Group, 
 		if err != nil {
 			return nil, interp.Usagef("%q is no address", url).Try("xfer send -d tcp://host:port USER FILE")
 		}
-		return &xferWay{close: func() {}, peer: func() id.Peer { return id.Peer{} }, put: func(ctx context.Context, m *message.Message) error {
+		return &xferWay{close: func() {}, peer: func() id.Peer { return id.Peer{} }, put: firstAlone(func(ctx context.Context, m *message.Message) error {
 			return g.Endpoint().SendTo(ctx, addr, xfer.Service, user, m)
-		}}, nil
+		})}, nil
 	}
 	if c.Flag("s") {
 		way, err := h.dialUser(ctx, xferKind, user, wait, func(ctx context.Context, adv *advertisements.Pipe) (opened, error) {
@@ -400,6 +400,33 @@ func socketWay(way opened) *xferWay {
 	}}
 }
 
+// alone is how long the second block waits for the first to be handled by an original
+// shell.
+const alone = time.Second
+
+// firstAlone sends the first message some time before the others. JXSE hands messages to
+// several threads, and its shell drops blocks that it gets before it has made a file
+// for the first one.
+func firstAlone(send func(context.Context, *message.Message) error) func(context.Context, *message.Message) error {
+	var first time.Time
+	return func(ctx context.Context, m *message.Message) error {
+		if first.IsZero() {
+			first = time.Now()
+			return send(ctx, m)
+		}
+		if left := alone - time.Since(first); left > 0 {
+			timer := time.NewTimer(left)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		return send(ctx, m)
+	}
+}
+
 // reports counts what became of blocks.
 type reports struct {
 	mu      sync.Mutex
@@ -434,10 +461,11 @@ func (r *reports) state() (pending int, failed error) {
 func pipeWay(way opened) *xferWay {
 	r := &reports{changed: make(chan struct{}, 1)}
 	silent := way.out.Pipe().Type == advertisements.Propagate
+	unreported := firstAlone(way.out.Send)
 	return &xferWay{close: way.close, peer: way.out.Peer,
 		put: func(ctx context.Context, m *message.Message) error {
 			if silent {
-				return way.out.Send(ctx, m)
+				return unreported(ctx, m)
 			}
 			r.add(1, nil)
 			err := way.out.SendReported(ctx, m, func(err error) { r.add(-1, err) })
@@ -446,7 +474,7 @@ func pipeWay(way opened) *xferWay {
 			}
 			if errors.Is(err, pipe.ErrNoReports) {
 				silent = true
-				return way.out.Send(ctx, m)
+				return unreported(ctx, m)
 			}
 			return err
 		},

@@ -33,6 +33,10 @@ func pipeAtJava(t *testing.T, j *jxsetest.Java, name string) string {
 	return "xml=" + found[0].Text("xml")
 }
 
+// pushed is when an original peer has told of what it publishes, at the latest: it does so
+// every 30 s, and what it says in between may be lost.
+const pushed = 45 * time.Second
+
 // meetJava has the shell and an original peer do together what shells do.
 func meetJava(t *testing.T, ann *shell, j *jxsetest.Java) {
 	// Each finds what the other has published.
@@ -50,7 +54,9 @@ func meetJava(t *testing.T, ann *shell, j *jxsetest.Java) {
 	ann.hearsTalk("jim", "hello from Java")
 	xml := j.Do("publish", "type=pipe", "name=JxtaTalkUserName.jim", "remote=true").Text("xml")
 	in := j.Do("inpipe", "xml="+xml, "events=true").Text("pipe")
-	ann.must("talk -w 12s jim hello from Go")
+	known := func(o object) bool { return o.text("user") == "jim" }
+	ann.until(time.Now().Add(pushed), "talk -search -w 500ms", known)
+	ann.must("talk jim hello from Go")
 	j.Await("message", patience, func(r jxsetest.Record) bool {
 		said := map[string]string{}
 		for _, e := range r.Records("elements") {
@@ -86,7 +92,8 @@ func meetJava(t *testing.T, ann *shell, j *jxsetest.Java) {
 	xml = j.Do("publish", "type=pipe", "name=JxtaXferUserName.jim", "remote=true").Text("xml")
 	taken := t.TempDir()
 	j.Do("filetake", "xml="+xml, "dir="+taken)
-	sent := ann.must(fmt.Sprintf("xfer -w 12s send -b 20000 jim '%s'", file))
+	ann.until(time.Now().Add(pushed), "xfer search -w 500ms", known)
+	sent := ann.must(fmt.Sprintf("xfer send -b 20000 jim '%s'", file))
 	if len(sent) != 1 || sent[0].text("arrived") != "unknown" {
 		t.Errorf("sent: %v", sent)
 	}

@@ -24,7 +24,8 @@ import net.jxta.protocol.PipeAdvertisement;
  *
  * <pre>
  * filesend pipe= file=path [block=15360] [user=Anonymous]    sends a file into an output pipe -> blocks
- * filetake xml= dir=path   opens an input pipe and puts what comes into a folder -> pipe; event
+ * filetake xml= dir=path   opens an input pipe and puts what comes into a folder. Blocks that JXTA hands over before the
+ *                          first one are lost, as in the JXTA Shell -> pipe; event
  *                          {"event":"file","pipe":P,"name","user","peer","bytes":N,"block":N} for each file that is whole
  * </pre>
  */
@@ -81,7 +82,7 @@ final class ShellFiles {
         answer.put("blocks", sequence);
     }
 
-    /** A file that comes. Listeners of JXTA run on several threads, so that the first block may come later. */
+    /** A file that comes. */
     private static final class Coming {
         final List<Message> blocks = new ArrayList<Message>();
         DataInputStream info;
@@ -101,6 +102,9 @@ final class ShellFiles {
         pipe[0] = driver.group(a).getPipeService().createInputPipe((PipeAdvertisement) Driver.parse(a.need("xml")), new PipeMsgListener() {
             public void pipeMsgEvent(PipeMsgEvent event) {
                 try {
+                    if (event.getMessage().getMessageElement(PREFIX + "Fileinfo") != null) {
+                        Thread.sleep(100); // the Shell makes the file before it knows what belongs to it
+                    }
                     synchronized (coming) {
                         block(handle[0], dir, coming, event.getMessage());
                     }
@@ -114,16 +118,18 @@ final class ShellFiles {
 
     private static void block(String handle, File dir, Map<String, Coming> coming, Message message) throws Exception {
         String identifier = message.getMessageElement(PREFIX + "Identifier").toString();
-        Coming file = coming.computeIfAbsent(identifier, k -> new Coming());
-        file.blocks.add(message);
         MessageElement info = message.getMessageElement(PREFIX + "Fileinfo");
         if (info != null) {
-            file.info = new DataInputStream(new ByteArrayInputStream(info.getBytes(true)));
-            file.info.mark(1 << 20);
+            Coming begun = new Coming();
+            begun.info = new DataInputStream(new ByteArrayInputStream(info.getBytes(true)));
+            begun.info.mark(1 << 20);
+            coming.put(identifier, begun);
         }
-        if (file.info == null) {
+        Coming file = coming.get(identifier);
+        if (file == null) {
             return;
         }
+        file.blocks.add(message);
         file.info.reset();
         int version = file.info.readInt();
         String peer = file.info.readUTF();
