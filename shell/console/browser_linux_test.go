@@ -200,6 +200,14 @@ func TestInABrowser(t *testing.T) {
 	if t.Failed() {
 		return
 	}
+	// The oldest map that the page keeps is its first: it must have everybody.
+	for len(netmap.Take(rdv).Peers) < len(names)+1 {
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-t.Context().Done():
+			t.Fatal("the rendezvous does not know everybody")
+		}
+	}
 	page, err := console.Start(console.Config{
 		Map: func() *netmap.Map { return netmap.Take(rdv) },
 		Why: func(ctx context.Context, p id.Peer) string { return rdv.Why(ctx, p, "ann").Why },
