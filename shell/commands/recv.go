@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
+	"github.com/juxta-p2p/juxta/peergroup"
 	"github.com/juxta-p2p/juxta/protocols/discovery"
 	"github.com/juxta-p2p/juxta/protocols/pipe"
 	"github.com/juxta-p2p/juxta/shell/interp"
@@ -122,6 +124,23 @@ func (h *Host) peerName(p id.Peer) string {
 		}
 	}
 	return p.Short()
+}
+
+// groupName is what a group is called, of those that the peer is in; of others it is the short ID.
+func (h *Host) groupName(g id.Group) string {
+	var find func(in *peergroup.Group) string
+	find = func(in *peergroup.Group) string {
+		if in.ID() == g {
+			return oneLine(in.Name())
+		}
+		for _, child := range in.Groups() {
+			if name := find(child); name != "" {
+				return name
+			}
+		}
+		return ""
+	}
+	return cmp.Or(find(h.peer.Net()), g.Short())
 }
 
 func messageFields(m pipe.Message) []interp.Field {

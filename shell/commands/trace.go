@@ -37,10 +37,11 @@ func traceCommand(h *Host) *interp.Command {
 		},
 		Complete: nothing,
 		Details: "Each line: when, who sends (<) or gets (>), the protocol, and in plain words what the message is for;\n" +
-			"then how far it spreads, if it goes to more than one peer, and whether nobody on the link could\n" +
-			"read it. What the peer cannot show in time is dropped and counted. The form of files is told in trace.md.\n" +
+			"then who asks, if another passes it on; the group, if it is not the first one; how far it spreads,\n" +
+			"if it goes to more than one peer; and whether everybody on the link could read it. What the peer cannot\n" +
+			"show in time is dropped and counted. The form of files is told in trace.md.\n" +
 			"JSON: time, direction, peer_id, peer, address, encrypted, octets, kind, service, param, text, spread,\n" +
-			"routed; with -x also elements: [{namespace, name, type, octets, text}].",
+			"routed, group_id, asker_id; with -x also elements: [{namespace, name, type, octets, text}].",
 		Examples: []interp.Example{
 			{Line: "trace -w 2s --save t.trace; trace --read t.trace -s resolver", Text: "keeps two seconds, then shows the queries among them", Status: interp.StatusOK},
 			{Line: "trace -q -x -n 1 -w 5s", Text: "the next message that matters, with all that is in it", Status: interp.StatusOK},
@@ -230,6 +231,12 @@ func (t *tracer) line(x endpoint.Traced, e *trace.Explained) string {
 	}
 	line := fmt.Sprintf("%s %s %s  %s: %s", x.Time.Format(clockForm), arrow, who, e.Kind, e.Text)
 	var more []string
+	if !e.Asker.IsZero() && (x.Out && e.Asker != t.h.peer.ID() || !x.Out && e.Asker != x.Peer) {
+		more = append(more, "asked by "+t.h.peerName(e.Asker))
+	}
+	if !e.Group.IsZero() && e.Group != id.NetGroup {
+		more = append(more, "in the group "+t.h.groupName(e.Group))
+	}
 	if e.Spread != "" {
 		more = append(more, e.Spread)
 	}
@@ -245,7 +252,13 @@ func (t *tracer) line(x endpoint.Traced, e *trace.Explained) string {
 }
 
 func (t *tracer) fields(x endpoint.Traced, e *trace.Explained) []interp.Field {
-	direction, peer, name := "in", "", ""
+	direction, peer, name, asker, group := "in", "", "", "", ""
+	if !e.Asker.IsZero() {
+		asker = e.Asker.String()
+	}
+	if !e.Group.IsZero() {
+		group = e.Group.String()
+	}
 	if x.Out {
 		direction = "out"
 	}
@@ -255,7 +268,7 @@ func (t *tracer) fields(x endpoint.Traced, e *trace.Explained) []interp.Field {
 	all := []interp.Field{{Name: "time", Value: x.Time.UTC().Format(time.RFC3339Nano)}, {Name: "direction", Value: direction}, {Name: "peer_id", Value: peer}, {Name: "peer", Value: name},
 		{Name: "address", Value: x.Remote.Base().String()}, {Name: "encrypted", Value: x.Encrypted}, {Name: "octets", Value: len(x.Body)},
 		{Name: "kind", Value: e.Kind}, {Name: "service", Value: e.Service}, {Name: "param", Value: e.Param}, {Name: "text", Value: e.Text},
-		{Name: "spread", Value: e.Spread}, {Name: "routed", Value: e.Routed}}
+		{Name: "spread", Value: e.Spread}, {Name: "routed", Value: e.Routed}, {Name: "group_id", Value: group}, {Name: "asker_id", Value: asker}}
 	if t.c.Flag("x") && e.Message != nil {
 		all = append(all, interp.Field{Name: "elements", Value: elementRecords(e.Message)})
 	}

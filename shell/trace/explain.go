@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
 )
@@ -32,10 +33,12 @@ type Explained struct {
 	Kind    string
 	Service string // at the other end, as its address says
 	Param   string
-	Text    string // what it is for, in plain words, without who sends it
-	Spread  string // "propagated" or "walking", with how far; empty if it goes to one peer
-	Routed  bool   // it carries a header of the router
-	Quiet   bool   // it comes again and again while nothing happens
+	Group   id.Group // in which it is spoken, as its address says; zero if that says nothing
+	Asker   id.Peer  // who asks, for queries: others may pass them on; zero otherwise
+	Text    string   // what it is for, in plain words, without who sends it
+	Spread  string   // "propagated" or "walking", with how far; empty if it goes to one peer
+	Routed  bool     // it carries a header of the router
+	Quiet   bool     // it comes again and again while nothing happens
 	Message *message.Message
 }
 
@@ -62,8 +65,17 @@ func (e *Explained) to(address string) {
 		return
 	}
 	e.Service, e.Param = to.Service, to.Param
-	if strings.HasPrefix(to.Service, "EndpointService:") { // the group, and within it service and parameter
+	if group, ok := strings.CutPrefix(to.Service, "EndpointService:"); ok { // the group, and within it service and parameter
 		e.Service, e.Param, _ = strings.Cut(to.Param, "/")
+		e.in(group)
+	}
+	e.in(e.Param) // services of every peer, which carry the group as their parameter
+}
+
+// in notes the group, if the name is that of one.
+func (e *Explained) in(unique string) {
+	if g, err := id.ParseGroup("urn:jxta:" + unique); err == nil {
+		e.Group = g
 	}
 }
 
@@ -155,6 +167,9 @@ func (e *Explained) resolver() bool {
 		switch {
 		case strings.Contains(body, "ResolverQuery"):
 			e.set(KindResolver, "query %s to %s: %s", inside(body, "QueryID"), handler(body), question(body))
+			if p, err := id.ParsePeer(inside(body, "SrcPeerID")); err == nil {
+				e.Asker = p
+			}
 		case strings.Contains(body, "ResolverResponse"):
 			e.set(KindResolver, "answer to query %s of %s: %s", inside(body, "QueryID"), handler(body), answer(body))
 		case strings.Contains(body, "ResolverSrdi"), strings.Contains(body, "ResolverSRDI"):

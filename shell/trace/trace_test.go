@@ -84,6 +84,7 @@ func TestWhatPeersSay(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		var told []string
+		passedOn := false
 		for _, x := range all {
 			e, err := trace.Explain(x)
 			if err != nil {
@@ -91,6 +92,12 @@ func TestWhatPeersSay(t *testing.T) {
 			}
 			if e.Kind == trace.KindOther {
 				t.Errorf("not told what it is: %s\n%s", e.Text, trace.Elements(e.Message))
+			}
+			if strings.Contains(e.Text, "peers whose Name is a*") {
+				if e.Asker != bob.ID() || e.Group != id.NetGroup {
+					t.Errorf("asked by %v in %v", e.Asker, e.Group)
+				}
+				passedOn = passedOn || x.Peer != bob.ID() && x.Out
 			}
 			if line := e.Kind + ": " + e.Text; !slices.Contains(told, line) {
 				told = append(told, line)
@@ -103,10 +110,41 @@ func TestWhatPeersSay(t *testing.T) {
 				t.Errorf("nobody said %q", want)
 			}
 		}
+		if !passedOn {
+			t.Error("nobody has passed on the search")
+		}
 		if t.Failed() {
 			t.Log(text)
 		}
 	})
+}
+
+// TestGroupOfAMessage: the address at the end of the way tells in which group a message is.
+func TestGroupOfAMessage(t *testing.T) {
+	g := id.NewGroup(id.NetGroup)
+	p := id.PeerFromSeed(id.NetGroup, []byte("somebody"))
+	unique := strings.TrimPrefix(g.String(), "urn:jxta:")
+	for address, want := range map[string]id.Group{
+		"jxta://" + p.Unique() + "/EndpointService:" + unique + "/some.service/x": g,
+		"jxta://" + p.Unique() + "/some.service/" + unique:                        g,
+		"jxta://" + p.Unique() + "/some.service/x":                                {},
+		"jxta://" + p.Unique() + "/some.service/" + p.Unique():                    {},
+		"mem://a/EndpointService:jxta-NetGroup/EndpointRouter":                    id.NetGroup,
+		"mem://a/EndpointService:/":                                               {},
+		"nonsense":                                                                {},
+	} {
+		body, err := message.New(message.Text(message.Platform, "EndpointDestinationAddress", address)).MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := trace.Explain(endpoint.Traced{Body: body})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Group != want {
+			t.Errorf("%s: %v, want %v", address, e.Group, want)
+		}
+	}
 }
 
 // messages are of every shape that a file has to bear.
