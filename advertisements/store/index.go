@@ -239,6 +239,11 @@ func (x *Index) Find(primary, secondary, value string, limit int) []id.Peer {
 		if t == nil || t.rows[value] == nil {
 			return nil
 		}
+		n := 0
+		for k := t.rows[value].head; k != nil && (limit <= 0 || n < limit); k = k.next {
+			n++
+		}
+		found = make([]id.Peer, 0, n)
 		for k := t.rows[value].head; k != nil && (limit <= 0 || len(found) < limit); k = k.next {
 			if k.of.end.at > now {
 				found = append(found, k.of.holder)

@@ -40,6 +40,9 @@ const (
 	// poison is what released memory is overwritten with in tests.
 	poison = 0xdb
 
+	// maxFixed bounds the encoded form of a message to many that is kept for reuse, in octets.
+	maxFixed = 72 << 10
+
 	// minElement is the size of the smallest element: magic, namespace, flags,
 	// empty name, empty body. Counts are checked against it before allocating.
 	minElement = 12

@@ -167,7 +167,7 @@ func (m *Message) Replace(e Element) {
 // Clone returns a message with its own list of elements; the bodies are shared.
 func (m *Message) Clone() *Message {
 	c := *m
-	c.elems, c.room = slices.Clone(m.elems), nil
+	c.elems, c.room, c.fixed = slices.Clone(m.elems), nil, nil
 	if c.mem != nil {
 		c.mem.Hold()
 	}

@@ -96,11 +96,12 @@ func (m *Message) Fix() error {
 	if m.fixed != nil {
 		return nil
 	}
-	f := &fixed{spaces: m.namespaces(nil), size: m.Size()}
+	f := fixedPool.Get().(*fixed)
+	f.spaces, f.size = m.namespaces(f.spaces[:0]), m.Size()
 	if len(m.elems) > MaxElements || len(f.spaces) > MaxNamespaces {
 		return fmt.Errorf("message: %w: %d elements, %d namespaces", ErrTooLarge, len(m.elems), len(f.spaces))
 	}
-	f.raw = make([]byte, 0, f.size)
+	f.raw = slices.Grow(f.raw[:0], f.size)
 	var err error
 	for i := range m.elems {
 		if f.raw, err = m.elems[i].appendTo(f.raw, f.spaces); err != nil {
@@ -109,6 +110,27 @@ func (m *Message) Fix() error {
 	}
 	m.fixed = f
 	return nil
+}
+
+var fixedPool = sync.Pool{New: func() any { return new(fixed) }}
+
+// Unfix undoes [Message.Fix], when the message has been sent to all: the memory is used again.
+// Nobody may be sending the message meanwhile.
+func (m *Message) Unfix() {
+	f := m.fixed
+	if f == nil {
+		return
+	}
+	m.fixed = nil
+	if poisoned.Load() {
+		for i := range f.raw {
+			f.raw[i] = poison
+		}
+	}
+	if cap(f.raw) <= maxFixed {
+		clear(f.spaces)
+		fixedPool.Put(f)
+	}
 }
 
 // Fixed reports whether the elements are encoded once for all.

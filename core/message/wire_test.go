@@ -338,3 +338,42 @@ func TestPropertyRoundTrip(t *testing.T) {
 		}
 	})
 }
+
+// TestUnfix: what was sent while the elements were encoded once for all stays as it was, also
+// when their memory is used again; and the message goes on as before.
+func TestUnfix(t *testing.T) {
+	message.Poison(true)
+	defer message.Poison(false)
+	msg := message.New(message.Text("app", "a", "one"), message.Bytes("", "b", make([]byte, 1000)))
+	plain, err := msg.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := msg.Fix(); err != nil || !msg.Fixed() {
+		t.Fatal(err, msg.Fixed())
+	}
+	clone := msg.Clone()
+	sent, err := msg.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg.Unfix()
+	msg.Unfix()
+	other := message.New(message.Text("other", "c", strings.Repeat("x", 900)))
+	if err := other.Fix(); err != nil { // in the same memory
+		t.Fatal(err)
+	}
+	again, err := msg.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cloned, err := clone.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, got := range map[string][]byte{"fixed": sent, "later": again, "a clone": cloned} {
+		if !bytes.Equal(got, plain) {
+			t.Errorf("%s differs: %q", name, got)
+		}
+	}
+}

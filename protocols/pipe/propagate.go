@@ -179,6 +179,7 @@ func (s *Service) giveListeners(ctx context.Context, h *header, from id.Peer, st
 	if once == nil || once.Fix() != nil {
 		return 0
 	}
+	defer once.Unfix()
 	n := 0
 	ctx = endpoint.KnownWays(ctx)
 	for _, p := range listeners {

@@ -12,8 +12,9 @@ import (
 // frames are framed messages on their way to the connection. They come from a
 // pool, so that a link at rest holds none.
 type frames struct {
-	b []byte
-	n int // how many messages
+	b     []byte
+	n     int    // how many messages
+	whole []byte // b as it was before some of it was written; nil if nothing was
 }
 
 var framesPool = sync.Pool{New: func() any { return new(frames) }}
@@ -23,7 +24,18 @@ func (f *frames) add(body []byte) {
 	f.n++
 }
 
+// wrote takes away what was written, of which the memory is not forgotten.
+func (f *frames) wrote(n int) {
+	if f.whole == nil {
+		f.whole = f.b
+	}
+	f.b = f.b[n:]
+}
+
 func (f *frames) free() {
+	if f.whole != nil {
+		f.b, f.whole = f.whole, nil
+	}
 	if cap(f.b) <= maxPooled {
 		f.b, f.n = f.b[:0], 0
 		framesPool.Put(f)

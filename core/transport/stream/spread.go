@@ -115,7 +115,7 @@ func (l *link) flushOnce() {
 			continue
 		}
 		if done < n {
-			f.b = f.b[done:]
+			f.wrote(done)
 			go l.flush(f) // as above
 			return
 		}

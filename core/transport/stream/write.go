@@ -172,7 +172,7 @@ func (l *link) writeOne(o *outgoing) (rest *frames, bad, err error) {
 		f.free()
 		return nil, nil, err
 	}
-	f.b = f.b[n:]
+	f.wrote(n)
 	return f, nil, err
 }
 
