@@ -32,6 +32,9 @@ const (
 	// routing and the two endpoint addresses need.
 	platformRoom = 4
 
+	// cloneRoom is how many more a clone takes: it is made for a header or two.
+	cloneRoom = 2
+
 	// maxNames bounds the names that a Decoder remembers, and maxRemembered each of
 	// them in octets.
 	maxNames      = 16

@@ -167,7 +167,8 @@ func (m *Message) Replace(e Element) {
 // Clone returns a message with its own list of elements; the bodies are shared.
 func (m *Message) Clone() *Message {
 	c := *m
-	c.elems, c.room, c.fixed = slices.Clone(m.elems), nil, nil
+	c.elems = append(make([]Element, 0, len(m.elems)+cloneRoom), m.elems...)
+	c.room, c.fixed = nil, nil
 	if c.mem != nil {
 		c.mem.Hold()
 	}

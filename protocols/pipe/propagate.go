@@ -113,6 +113,10 @@ func (s *Service) sendWire(ctx context.Context, o *Output, msg *message.Message)
 	if len(o.peers) > 0 {
 		return s.sendNamed(ctx, o, out, n)
 	}
+	if !s.rdv.Beyond() { // the header that the listeners get is the only one
+		s.giveListeners(ctx, &h, id.Peer{}, out, true)
+		return nil
+	}
 	stamped := s.rdv.Stamp(out, wireService, s.param, rendezvous.MaxTTL)
 	if stamped == nil {
 		return fmt.Errorf("pipe: send on %s: %w", label(o.adv), ErrNobody)
@@ -163,7 +167,7 @@ func (s *Service) sendNamed(ctx context.Context, o *Output, out *message.Message
 // giveListeners gives a message to the clients of this rendezvous that have
 // announced the pipe, but for those it comes from. own says that the message is
 // this peer's.
-func (s *Service) giveListeners(ctx context.Context, h *header, from id.Peer, stamped *message.Message, own bool) int {
+func (s *Service) giveListeners(ctx context.Context, h *header, from id.Peer, msg *message.Message, own bool) int {
 	if s.rdv.Role() != rendezvous.Rendezvous {
 		return 0
 	}
@@ -175,7 +179,7 @@ func (s *Service) giveListeners(ctx context.Context, h *header, from id.Peer, st
 	if len(listeners) == 0 {
 		return 0
 	}
-	once := s.rdv.Stamp(stamped, wireService, s.param, 1)
+	once := s.rdv.Stamp(msg, wireService, s.param, 1)
 	if once == nil || once.Fix() != nil {
 		return 0
 	}

@@ -52,16 +52,14 @@ func (s *Service) Stamp(msg *message.Message, service, param string, ttl int) *m
 		return nil
 	}
 	out := msg.Clone()
-	out.Replace(message.XML(message.Platform, s.elemHeader(), doc))
+	out.Replace(message.XML(message.Platform, s.elem, doc))
 	return out
 }
-
-func (s *Service) elemHeader() string { return elemPropagate + s.param }
 
 // headerOf returns the propagation header of a message. Its path is shared, with no room
 // behind it.
 func (s *Service) headerOf(msg *message.Message) (header, bool) {
-	e, ok := msg.Get(message.Platform, s.elemHeader())
+	e, ok := msg.Get(message.Platform, s.elem)
 	if !ok {
 		return header{}, false
 	}
@@ -84,7 +82,7 @@ func (s *Service) headerOf(msg *message.Message) (header, bool) {
 // Propagated reports whether a message came by propagation or by a walk, and not
 // straight from its sender to this peer.
 func (s *Service) Propagated(msg *message.Message) bool {
-	_, ok := msg.Get(message.Platform, s.elemHeader())
+	_, ok := msg.Get(message.Platform, s.elem)
 	if !ok {
 		_, ok = msg.Get(message.Platform, elemWalk)
 	}
@@ -150,6 +148,16 @@ func (s *Service) ToClients(ctx context.Context, msg *message.Message, service, 
 		}
 	}
 	return s.each(ctx, to, msg)
+}
+
+// Beyond reports whether there is anybody in sight besides the clients of this peer, so that
+// [Service.Walk] or [Service.Near] may find somebody.
+func (s *Service) Beyond() bool {
+	if s.Role() != Rendezvous {
+		return true
+	}
+	v := s.view.Load()
+	return v != nil && v.Size() > 0 || len(s.cfg.Near()) > 0 || s.ep.Broadcasts()
 }
 
 // To gives the message to named peers, as a propagated one, so that duplicates
@@ -237,7 +245,7 @@ func (s *Service) receive(_ context.Context, in endpoint.Incoming) {
 	if h.TTL > strangerTTL && !related {
 		h.TTL = strangerTTL
 		if doc, err := h.print(); err == nil {
-			in.Message.Replace(message.XML(message.Platform, s.elemHeader(), doc))
+			in.Message.Replace(message.XML(message.Platform, s.elem, doc))
 		}
 	}
 	if !s.scope.Deliver(in, h.Service, h.Param) {

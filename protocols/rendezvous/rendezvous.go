@@ -168,6 +168,7 @@ type Service struct {
 	self   id.Peer
 	group  id.Group
 	param  string // unique value of the group
+	elem   string // name of the element with the propagation header
 	log    *slog.Logger
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -290,7 +291,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, scope: cfg.Scope, ep: cfg.Scope.Endpoint(), self: cfg.Scope.Peer(), group: cfg.Scope.Group(),
-		param: cfg.Scope.Group().Unique(), log: cfg.Logger, kick: make(chan struct{}, 1),
+		param: cfg.Scope.Group().Unique(), elem: elemPropagate + cfg.Scope.Group().Unique(), log: cfg.Logger, kick: make(chan struct{}, 1),
 		clients: map[id.Peer]*client{}, rng: cfg.Rand,
 	}
 	s.auto.Store(int64(cfg.Auto))

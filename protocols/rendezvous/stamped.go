@@ -45,7 +45,7 @@ func (s *Service) path(p id.Peer) *endpoint.Path {
 
 // Unstamp removes the propagation header, so that the message can be stamped as
 // a new one.
-func (s *Service) Unstamp(msg *message.Message) { msg.Remove(message.Platform, s.elemHeader()) }
+func (s *Service) Unstamp(msg *message.Message) { msg.Remove(message.Platform, s.elem) }
 
 // Strip removes everything that propagation and walking have left in a message,
 // which is no business of applications.
