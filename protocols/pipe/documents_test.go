@@ -345,9 +345,23 @@ func FuzzPush(f *testing.F) {
 // The quick way of reading a header must see what the long one sees.
 func FuzzHeader(f *testing.F) {
 	for name := range recordedHeaders {
-		f.Add(body(f, recording(f, name), elemHeader))
+		doc := body(f, recording(f, name), elemHeader)
+		f.Add(doc)
+		if h, ok := scan(doc); ok {
+			if doc, ok := h.compact(); ok {
+				f.Add(doc)
+			}
+		}
 	}
+	f.Add([]byte("\x01\x05\x04ab"))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if h, ok := readCompact(b); ok {
+			if doc, ok := h.compact(); ok {
+				if again, ok := readCompact(doc); !ok || again != h {
+					t.Fatalf("%+v made short and read: %+v", h, again)
+				}
+			}
+		}
 		if fast, ok := scan(b); ok {
 			var slow header
 			if err := xmldoc.Unmarshal(b, &slow); err != nil {

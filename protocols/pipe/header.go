@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/juxta-p2p/juxta/core/compact"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
@@ -75,6 +76,59 @@ func (h *header) print() ([]byte, error) {
 	return append(b, headTail...), nil
 }
 
+// The short form, for peers of Juxta at the other end of a link: hops, who sent the message
+// and the pipe, and then the ID of the message, in the form of package compact.
+
+// compact returns the header in the short form; ok is false if it has none.
+func (h *header) compact() (doc []byte, ok bool) {
+	if h.check() != nil || h.TTL > wireTTL || h.Source.IsZero() || len(h.Source.Unique()) > compact.MaxField ||
+		len(h.Pipe.Unique()) > compact.MaxField || !plain([]byte(h.MsgID)) {
+		return nil, false
+	}
+	b := make([]byte, 0, 4+len(h.Source.Unique())+len(h.Pipe.Unique())+len(h.MsgID))
+	b = append(b, compact.Mark, byte(h.TTL))
+	b = compact.Append(compact.Append(b, h.Source.Unique()), h.Pipe.Unique())
+	return append(b, h.MsgID...), true
+}
+
+// readCompact reads the short form.
+func readCompact(b []byte) (h header, ok bool) {
+	if !compact.Is(b) || len(b) < 2 {
+		return header{}, false
+	}
+	h.TTL = min(int64(b[1]), wireTTL)
+	source, rest, ok := compact.Next(b[2:])
+	if !ok {
+		return header{}, false
+	}
+	pipe, rest, ok := compact.Next(rest)
+	if !ok || !plain(rest) {
+		return header{}, false
+	}
+	var err error
+	if h.Source, err = id.ParsePeerUnique(string(source)); err != nil {
+		return header{}, false
+	}
+	if h.Pipe, err = id.ParsePipe(urn + string(pipe)); err != nil {
+		return header{}, false
+	}
+	h.MsgID = string(rest)
+	return h, h.check() == nil
+}
+
+const urn = "urn:jxta:"
+
+// Uncompact returns the document for which a header in the short form stands, as peers of JXSE
+// would get it. ok is false if that is none.
+func Uncompact(b []byte) (doc []byte, ok bool) {
+	h, ok := readCompact(b)
+	if !ok {
+		return nil, false
+	}
+	doc, err := h.print()
+	return doc, err == nil
+}
+
 // headers reads headers. It is safe for concurrent use; the zero value is ready.
 type headers struct{ last atomic.Pointer[lastHeader] }
 
@@ -85,6 +139,14 @@ func (r *headers) of(msg *message.Message) (header, error) {
 		return header{}, errNoHeader
 	}
 	if h, ok := r.last.Load().like(e.Body); ok {
+		return h, nil
+	}
+	if compact.Is(e.Body) {
+		h, ok := readCompact(e.Body)
+		if !ok {
+			return header{}, errCompact
+		}
+		r.last.Store(&lastHeader{header: h, front: string(e.Body[:len(e.Body)-len(h.MsgID)])})
 		return h, nil
 	}
 	if h, ok := scan(e.Body); ok {

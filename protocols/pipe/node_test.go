@@ -40,6 +40,7 @@ type nodeConfig struct {
 	seeds     []*node
 	near      []*node
 	segment   string
+	original  bool               // as one of JXSE looks to others
 	transport endpoint.Transport // instead of the memory network
 	pipes     pipe.Config        // limits
 	bare      bool               // without pipe service
@@ -67,7 +68,7 @@ func newNode(t testing.TB, net *memory.Network, name string, cfg nodeConfig) *no
 	n.ep, err = endpoint.New(endpoint.Config{Peer: n.id, Identity: own})
 	must(err)
 	if cfg.transport == nil {
-		cfg.transport = net.Transport(memory.TransportConfig{Name: name, Segment: cfg.segment})
+		cfg.transport = net.Transport(memory.TransportConfig{Name: name, Segment: cfg.segment, Original: cfg.original})
 	}
 	must(n.ep.Add(cfg.transport))
 	scope := n.ep.Scope(id.NetGroup)

@@ -49,6 +49,7 @@ var (
 	ErrType = errors.New("type of pipe not usable")
 
 	errNoHeader = errors.New("message of a propagate pipe without header")
+	errCompact  = errors.New("the short form of a header is broken")
 )
 
 const (

@@ -179,14 +179,15 @@ func (s *Service) giveListeners(ctx context.Context, h *header, from id.Peer, ms
 	if len(listeners) == 0 {
 		return 0
 	}
-	once := s.rdv.Stamp(msg, wireService, s.param, 1)
-	if once == nil || once.Fix() != nil {
-		return 0
-	}
-	defer once.Unfix()
+	c := copies{s: s, h: h, msg: msg}
+	defer c.end()
 	n := 0
 	ctx = endpoint.KnownWays(ctx)
 	for _, p := range listeners {
+		once := c.to(p)
+		if once == nil {
+			break
+		}
 		if !s.give(ctx, p, once) {
 			s.countSlow(1, own)
 			continue
@@ -194,6 +195,56 @@ func (s *Service) giveListeners(ctx context.Context, h *header, from id.Peer, ms
 		n++
 	}
 	return n
+}
+
+// copies are what listeners get of a message: encoded once for all that can read short headers,
+// and once for the others.
+type copies struct {
+	s           *Service
+	h           *header
+	msg         *message.Message
+	long, short *message.Message
+}
+
+// to returns the copy for a listener, nil if there can be none.
+func (c *copies) to(p id.Peer) *message.Message {
+	if c.s.rdv.Straight(p) {
+		if c.short == nil {
+			if doc, ok := c.h.compact(); ok {
+				c.short = fixed(c.s.rdv.StampCompact(c.msg, wireService, c.s.param, 1), message.Bytes(message.Platform, elemHeader, doc))
+			}
+		}
+		if c.short != nil {
+			return c.short
+		}
+	}
+	if c.long == nil {
+		c.long = fixed(c.s.rdv.Stamp(c.msg, wireService, c.s.param, 1), message.Element{})
+	}
+	return c.long
+}
+
+// fixed encodes a copy once for all, with another header if one is given.
+func fixed(m *message.Message, header message.Element) *message.Message {
+	if m == nil {
+		return nil
+	}
+	if header.Name != "" {
+		m.Replace(header)
+	}
+	if m.Fix() != nil {
+		return nil
+	}
+	return m
+}
+
+// end is called when all have got theirs.
+func (c *copies) end() {
+	for _, m := range [...]*message.Message{c.long, c.short} {
+		if m != nil {
+			m.Unfix()
+		}
+	}
 }
 
 // withoutSlow removes from a list the listeners that were too slow a moment ago: one that

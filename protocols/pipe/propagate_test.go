@@ -3,13 +3,16 @@ package pipe_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/juxta-p2p/juxta/advertisements"
+	"github.com/juxta-p2p/juxta/core/compact"
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
@@ -56,6 +59,69 @@ func TestPropagateThroughTheRendezvous(t *testing.T) {
 		exchange(t, e[0], r, e[1], e[2])    // and listens
 		want(t, "edges that do not listen get nothing", e[3].pipes.Stats().WireReceived, 0)
 		want(t, "duplicates", e[1].pipes.Stats().WireDuplicates, 0)
+	})
+}
+
+// TestShortHeaders: listeners of Juxta at their rendezvous get headers in the short form, which
+// stand for the documents that an original peer gets.
+func TestShortHeaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const header = "JxtaWireHeader"
+		var mu sync.Mutex
+		last := map[string]*message.Message{} // of the propagate pipe, to each host
+		short := map[string]int{}
+		net := memory.New(memory.Config{Latency: 2 * time.Millisecond, Tap: func(_, to string, body []byte) {
+			m, err := message.Decode(slices.Clone(body))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if e, ok := m.Get(message.Platform, header); ok {
+				mu.Lock()
+				defer mu.Unlock()
+				last[to] = m
+				if compact.Is(e.Body) {
+					short[to]++
+				}
+			}
+		}})
+		r := newNode(t, net, "r", nodeConfig{role: rendezvous.Rendezvous})
+		e := newNode(t, net, "e", nodeConfig{seeds: []*node{r}}).leased()
+		old := newNode(t, net, "old", nodeConfig{seeds: []*node{r}, original: true}).leased()
+		far := newNode(t, net, "far", nodeConfig{seeds: []*node{r}}).leased()
+		exchange(t, r, e, old)
+		exchange(t, far, e, old)
+		mu.Lock()
+		defer mu.Unlock()
+		if short["e"] < 90 || short["old"] != 0 || short["r"] != 0 {
+			t.Errorf("short headers: %v", short)
+		}
+		documents := func(m *message.Message) (docs []string) {
+			for _, x := range []struct {
+				name string
+				long func([]byte) ([]byte, bool)
+			}{{header, pipe.Uncompact}, {"RendezVousPropagate" + id.NetGroup.Unique(), rendezvous.Uncompact}} {
+				body, _ := m.Get(message.Platform, x.name)
+				doc := body.Body
+				if compact.Is(doc) {
+					long, ok := x.long(doc)
+					if !ok || len(long) < 3*len(doc)/2 {
+						t.Errorf("%q stands for %q", doc, long)
+					}
+					doc = long
+				}
+				docs = append(docs, string(doc))
+			}
+			return docs
+		}
+		want(t, "the documents", documents(last["e"]), documents(last["old"]))
+		m := last["e"]
+		body, _ := m.Get(message.Platform, header)
+		for n := range body.Body[:len(body.Body)-36] { // the ID of the message may be of any length
+			if _, ok := pipe.Uncompact(body.Body[:n]); ok {
+				t.Errorf("read although cut at %d", n)
+			}
+		}
 	})
 }
 

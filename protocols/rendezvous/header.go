@@ -2,10 +2,12 @@ package rendezvous
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/juxta-p2p/juxta/core/compact"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
 )
@@ -49,8 +51,16 @@ func (h *header) print() ([]byte, error) {
 	return append(b, headEnd...), nil
 }
 
-// readHeader reads the document.
+var errCompact = errors.New("rendezvous: the short form of a header is broken")
+
+// readHeader reads the document, or the short form of it.
 func readHeader(b []byte) (*header, error) {
+	if compact.Is(b) {
+		if h, ok := readCompact(b); ok {
+			return h, nil
+		}
+		return nil, errCompact
+	}
 	if h, ok := scanHeader(b); ok {
 		return h, nil
 	}
@@ -116,6 +126,9 @@ type lastHeader struct {
 // unusual form.
 func lastOf(doc []byte, h *header) *lastHeader {
 	s := string(doc)
+	if compact.Is(doc) {
+		return &lastHeader{header: *h, front: s[:len(s)-len(h.ID)]}
+	}
 	front, rest, ok := strings.Cut(s, h.ID)
 	if !ok || !strings.HasSuffix(front, "<MessageId>") || !strings.HasPrefix(rest, headName) || !plain(h.ID) {
 		return nil

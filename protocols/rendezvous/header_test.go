@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/juxta-p2p/juxta/core/compact"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
 )
@@ -73,12 +74,69 @@ func TestCutHeaderIsNotRead(t *testing.T) {
 	}
 }
 
+// TestShortForm: what is said in the short form is what is said in the long one, and nothing
+// that is cut off is read.
+func TestShortForm(t *testing.T) {
+	for _, text := range recorded {
+		h, err := readHeader([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, ok := h.compact()
+		if !ok || len(doc) > len(text)*2/3 {
+			t.Fatalf("%v: %d octets, %d as a document", ok, len(doc), len(text))
+		}
+		again, err := readHeader(doc)
+		if err != nil || !same(again, h) {
+			t.Errorf("%+v made short and read: %+v %v", h, again, err)
+		}
+		last := lastOf(doc, again)
+		next := *h
+		next.ID = "00000028-0000-1000-819d-aa056c07d784"
+		other, _ := next.compact()
+		if got, ok := last.like(other); !ok || !same(&got, &next) {
+			t.Errorf("not like the last one: %+v %v", got, ok)
+		}
+		for n := range len(doc) - len(h.ID) + 1 {
+			if h, err := readHeader(doc[:n]); err == nil {
+				t.Errorf("read although cut at %d: %+v", n, h)
+			}
+		}
+	}
+	peer := id.NewPeer(id.NetGroup)
+	long := strings.Repeat("x", compact.MaxField+1)
+	for name, h := range map[string]header{
+		"hops":    {ID: "1", Service: "s", TTL: 1 << 16, Path: []id.Peer{peer}},
+		"no path": {ID: "1", Service: "s", TTL: 1},
+		"service": {ID: "1", Service: long, TTL: 1, Path: []id.Peer{peer}},
+		"param":   {ID: "1", Service: "s", Param: long, TTL: 1, Path: []id.Peer{peer}},
+		"blank":   {ID: "a b", Service: "s", TTL: 1, Path: []id.Peer{peer}},
+		"path":    {ID: "1", Service: "s", TTL: 1, Path: slices.Repeat([]id.Peer{peer}, maxPath+1)},
+	} {
+		if doc, ok := h.compact(); ok {
+			t.Errorf("%s: made short: %q", name, doc)
+		}
+	}
+}
+
 // The quick way must see what the long one sees.
 func FuzzHeader(f *testing.F) {
 	for _, text := range recorded {
 		f.Add([]byte(text))
+		if h, err := readHeader([]byte(text)); err == nil {
+			if doc, ok := h.compact(); ok {
+				f.Add(doc)
+			}
+		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if h, ok := readCompact(b); ok {
+			if doc, ok := h.compact(); ok {
+				if again, ok := readCompact(doc); !ok || !same(again, h) {
+					t.Fatalf("%+v made short and read: %+v", h, again)
+				}
+			}
+		}
 		if fast, ok := scanHeader(b); ok {
 			var slow header
 			if err := xmldoc.Unmarshal(b, &slow); err != nil {

@@ -9,10 +9,13 @@ import (
 	"io"
 	"strings"
 
+	"github.com/juxta-p2p/juxta/core/compact"
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
 	"github.com/juxta-p2p/juxta/core/xmldoc"
+	"github.com/juxta-p2p/juxta/protocols/pipe"
+	"github.com/juxta-p2p/juxta/protocols/rendezvous"
 )
 
 // Kinds of messages: the protocol to which they belong.
@@ -83,7 +86,7 @@ func (e *Explained) in(unique string) {
 func (e *Explained) has(name string) (string, bool) {
 	for x := range e.Message.All() {
 		if x.Name == name {
-			return string(x.Body), true
+			return string(long(x)), true
 		}
 	}
 	return "", false
@@ -93,7 +96,7 @@ func (e *Explained) has(name string) (string, bool) {
 func (e *Explained) starts(name string) (string, bool) {
 	for x := range e.Message.All() {
 		if strings.HasPrefix(x.Name, name) {
-			return string(x.Body), true
+			return string(long(x)), true
 		}
 	}
 	return "", false
@@ -341,12 +344,32 @@ func Elements(m *message.Message) string {
 		if kind == "" {
 			kind = message.TypeOctets
 		}
-		fmt.Fprintf(&b, "    %s  %s  %d octets\n", name, kind, len(x.Body))
-		for line := range strings.SplitSeq(strings.TrimRight(content(unzipped(x)), "\n"), "\n") {
+		fmt.Fprintf(&b, "    %s  %s  %d octets", name, kind, len(x.Body))
+		body := unzipped(x)
+		if compact.Is(body) {
+			if body = long(x); len(body) > len(x.Body) {
+				b.WriteString(", in short for")
+			}
+		}
+		b.WriteString("\n")
+		for line := range strings.SplitSeq(strings.TrimRight(content(body), "\n"), "\n") {
 			b.WriteString("        " + line + "\n")
 		}
 	}
 	return b.String()
+}
+
+// long returns what is in an element; the document for which it stands, if it is a header in the
+// short form.
+func long(x message.Element) []byte {
+	if compact.Is(x.Body) {
+		for _, read := range []func([]byte) ([]byte, bool){pipe.Uncompact, rendezvous.Uncompact} {
+			if doc, ok := read(x.Body); ok {
+				return doc
+			}
+		}
+	}
+	return x.Body
 }
 
 // unzipped returns what is in an element, if it is compressed, as far as that is shown.

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/juxta-p2p/juxta/advertisements"
+	"github.com/juxta-p2p/juxta/core/compact"
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
@@ -117,6 +118,32 @@ func TestWhatPeersSay(t *testing.T) {
 			t.Log(text)
 		}
 	})
+}
+
+// TestShortHeadersAreShownLong: a header in the short form is shown as what it stands for.
+func TestShortHeadersAreShownLong(t *testing.T) {
+	p := id.PeerFromSeed(id.NetGroup, []byte("somebody"))
+	of := id.NewPipe(id.NetGroup)
+	wire := append(compact.Append(compact.Append([]byte{compact.Mark, 1}, p.Unique()), of.Unique()), "the-message"...)
+	spread := compact.Append(compact.Append([]byte{compact.Mark, 0, 1}, "jxta.service.wirepipe"), "jxta-NetGroup")
+	spread = append(compact.Append(append(spread, 1), p.Unique()), "another"...)
+	body, err := message.New(message.Bytes(message.Platform, "JxtaWireHeader", wire), message.Bytes(message.Platform, "RendezVousPropagatejxta-NetGroup", spread)).MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := trace.Explain(endpoint.Traced{Body: body})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Kind != trace.KindPipe || e.Service != "jxta.service.wirepipe" || e.Spread != "propagated, 1 hops left" {
+		t.Errorf("%+v", e)
+	}
+	text := trace.Elements(e.Message)
+	for _, want := range []string{"octets, in short for\n", "<PipeId>" + of.String() + "</PipeId>", "<MessageId>another</MessageId>"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
 }
 
 // TestGroupOfAMessage: the address at the end of the way tells in which group a message is.

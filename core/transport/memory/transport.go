@@ -21,6 +21,9 @@ type TransportConfig struct {
 	Deaf bool
 	// Segment is the neighbourhood that broadcasts reach; empty means none.
 	Segment string
+	// Original hosts say nothing of Juxta on their links, so that others send them only
+	// what peers of JXSE understand.
+	Original bool
 }
 
 // Transport makes the transport of one host. It joins the network when the
