@@ -34,6 +34,7 @@ type options struct {
 	version    bool
 	help       bool
 	noControl  bool
+	noPager    bool
 	attach     string // a peer that runs, or its socket
 	session    string // at that peer
 	word       string // one of programWords, or empty
@@ -72,6 +73,7 @@ func parseFlags(base peergroup.Config, args []string, known func(word string) *i
 	f.Func("lan", "", func(s string) (err error) { o.peer.NoLAN, err = off(s); return err })
 	f.Func("multicast", "", func(s string) (err error) { o.peer.NoMulticast, err = off(s); return err })
 	f.Func("control", "", func(s string) (err error) { o.noControl, err = off(s); return err })
+	f.BoolVar(&o.noPager, "no-pager", false, "")
 	f.Func("attach", "", func(s string) error { o.attach = s; return notEmpty(s) })
 	f.Func("session", "", func(s string) error { o.session = s; return notEmpty(s) })
 	f.BoolVar(&o.json, "json", false, "")

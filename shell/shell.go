@@ -274,6 +274,10 @@ func (p *program) work(ctx context.Context, cancel context.CancelFunc, note stri
 	if p.interactive {
 		s.Out, s.Terminal, s.Bold, s.Width = p.term, !p.json, colour(), p.term.Width
 		s.ReadSecret = p.term.ReadSecret
+		if argv := pager(); len(argv) > 0 && !p.noPager {
+			s.Height = p.term.Height
+			s.Page = func(ctx context.Context) (io.WriteCloser, error) { return p.page(ctx, argv) }
+		}
 	}
 	if s.Width == nil {
 		s.Width = func() int { return 0 }

@@ -104,9 +104,18 @@ func (h *Host) Commands() []*interp.Command {
 		helpCommand, manCommand, versionCommand, memCommand, loggingCommand, storehomeCommand, exitCommand,
 		sftpCommand, instjarCommand, uninstjarCommand, peerconfigCommand,
 	} {
-		all = append(all, h.forMembers(f(h)))
+		c := h.forMembers(f(h))
+		c.Paged = slices.Contains(paged[:], c.Name)
+		all = append(all, c)
 	}
 	return all
+}
+
+// paged are the commands that end by themselves and may print more than a screen has rows for.
+var paged = [...]string{
+	"status", "identity", "peers", "groups", "search", "info", "dumpcm", "rdvstatus", "metrics", "limits", "peerinfo", "route", "why", "map",
+	"transports", "relaystatus", "who", "find", "env", "cat", "grep", "where", "select", "sort", "count", "first", "last",
+	"history", "alias", "help", "man",
 }
 
 // forMembers has a command say, when the group takes nothing from this peer, what to do

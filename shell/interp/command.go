@@ -29,7 +29,10 @@ type Command struct {
 	OptionsFirst bool
 	// Raw passes all arguments on as they are, options too: for commands that read
 	// their own.
-	Raw      bool
+	Raw bool
+	// Paged tells that the command ends by itself: what it prints may wait, and be shown
+	// page by page if it is long.
+	Paged    bool
 	Details  string // paragraphs of the manual page
 	Examples []Example
 

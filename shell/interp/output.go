@@ -25,9 +25,10 @@ type sink interface {
 type printer struct {
 	w        io.Writer
 	json     bool
-	terminal bool       // aligned tables with headers; no control characters
-	bold     bool       // headers in bold
-	width    func() int // columns of the terminal; 0: not known
+	terminal bool        // aligned tables with headers; no control characters
+	bold     bool        // headers in bold
+	width    func() int  // columns of the terminal; 0: not known
+	enough   func() bool // nobody reads any more; nil: somebody always does
 
 	mu   sync.Mutex
 	rows []*Record // a table not printed yet
@@ -57,7 +58,7 @@ func (p *printer) put(it item) bool {
 		p.flushRows()
 		p.write(harmless(it.rec.Line) + "\n")
 	}
-	return true
+	return p.enough == nil || !p.enough()
 }
 
 func (p *printer) flush() {

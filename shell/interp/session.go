@@ -25,6 +25,7 @@ type Config struct {
 	Terminal    bool       // Out is a terminal: align tables, keep control characters away
 	Bold        bool       // the terminal may be given bold text
 	Width       func() int // columns of the terminal; nil or 0: not known
+	Height      func() int // its rows; nil: not known, and nothing is paged
 	StopOnError bool       // a failing command ends the script; for scripts
 
 	// ReadLine asks the user for a line, ReadSecret for one without showing it. Nil:
@@ -46,6 +47,11 @@ type Config struct {
 	// no programs can be run.
 	Program func(name string) (*Command, error)
 
+	// Page opens a pager, for output of commands that are Paged and fill the terminal. Its
+	// Write fails when the user has seen enough, and its Close waits for that; it ends with
+	// ctx. Nil, or an error: output is printed as it comes.
+	Page func(ctx context.Context) (io.WriteCloser, error)
+
 	// Describe tells the class, a one-line description and the text of an object
 	// that variables hold. Nil: strings only.
 	Describe func(object any) (class, description, text string)
@@ -60,6 +66,7 @@ type Session struct {
 	aliases aliases
 
 	mu      sync.Mutex
+	pages   *pages                  // of the commands that run now
 	running context.CancelCauseFunc // ends the commands that run now
 	early   time.Time               // when Interrupt found nothing to end
 	status  int
@@ -227,15 +234,21 @@ func (s *Session) pipeline(ctx context.Context, p lang.Pipeline) int {
 			c.depth = outer.depth + 1
 		}
 	} else {
+		pages := s.paged(ctx, calls)
 		s.mu.Lock()
-		s.running = cancel
+		s.running, s.pages = cancel, pages
 		s.mu.Unlock()
 		defer func() {
 			s.mu.Lock()
-			s.running = nil
+			s.running, s.pages = nil, nil
 			s.mu.Unlock()
 		}()
-		last.out = &printer{w: s.Out, json: last.JSON(), terminal: s.Terminal, bold: s.Bold, width: s.Width}
+		out := &printer{w: s.Out, json: last.JSON(), terminal: s.Terminal, bold: s.Bold, width: s.Width}
+		if pages != nil {
+			out.w, out.enough = pages, pages.enough
+			defer pages.end()
+		}
+		last.out = out
 	}
 	files, err := s.redirect(ctx, p, calls)
 	if err != nil {
@@ -465,6 +478,7 @@ func (s *Session) Notice(command, text string, fields ...Field) {
 	if s.Noticed != nil {
 		s.Noticed(command, text, fields)
 	}
+	s.beforeNotice()
 	if s.asJSON() {
 		rec := Record{Fields: append([]Field{{Name: "command", Value: command}, {Name: "text", Value: text}}, fields...)}
 		s.errJSON("notice", rec)
@@ -475,6 +489,7 @@ func (s *Session) Notice(command, text string, fields ...Field) {
 
 // Report tells why a command failed.
 func (s *Session) Report(command string, e *Error) {
+	s.beforeNotice()
 	if s.asJSON() {
 		rec := Record{Fields: []Field{{Name: "code", Value: e.Code}, {Name: "message", Value: trimPackage(e)},
 			{Name: "command", Value: command}, {Name: "status", Value: e.Status}}}
@@ -489,6 +504,16 @@ func (s *Session) Report(command string, e *Error) {
 		text += "; " + e.Hint
 	}
 	_, _ = fmt.Fprintf(s.Err, "# %s - %s\n", printable(command), text)
+}
+
+// beforeNotice prints what the running commands have written and is held back.
+func (s *Session) beforeNotice() {
+	s.mu.Lock()
+	p := s.pages
+	s.mu.Unlock()
+	if p != nil {
+		p.before()
+	}
 }
 
 func (s *Session) errJSON(kind string, rec Record) {

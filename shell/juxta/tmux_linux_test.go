@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/juxta-p2p/juxta/shell/terminal/terminaltest"
 )
 
@@ -50,18 +52,116 @@ func TestTmuxLeaving(t *testing.T) {
 			t.Parallel()
 			home := t.TempDir()
 			m := sitDown(t, home, nil)
-			b, err := os.ReadFile(filepath.Join(home, "pid"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			tt.leave(m, pid)
+			tt.leave(m, pidIn(t, home))
 			left(t, m, home, tt.status)
 		})
 	}
+}
+
+// pidIn returns the process that sitDown has started.
+func pidIn(t *testing.T, home string) int {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(home, "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+// TestTmuxDying: a program that is killed, or dies as of a panic, while a line is being typed
+// leaves the terminal as it was, though it cannot do so itself.
+func TestTmuxDying(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		signal syscall.Signal
+		status int
+	}{
+		{"kill -9", syscall.SIGKILL, 137},
+		{"panic", syscall.SIGABRT, 2}, // the end of a program of Go: nothing of its own runs any more
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			home := t.TempDir()
+			m := sitDown(t, home, nil)
+			m.Type("echo half a li")
+			m.Until("half a li")
+			tty := m.TTY()
+			if mode := lineMode(t, tty); mode.whole() {
+				t.Fatal("the terminal hands over whole lines while one is edited")
+			}
+			_ = syscall.Kill(pidIn(t, home), tt.signal)
+			m.Until(fmt.Sprintf("status=%d", tt.status))
+			m.Wait("a terminal that is whole", func(string) bool { return lineMode(t, tty).whole() })
+			m.Enter("stty -a >$HOME/after")
+			m.Enter("cmp $HOME/before $HOME/after && echo the terminal is whole")
+			m.Line("the terminal is whole")
+		})
+	}
+}
+
+type mode struct{ local uint32 }
+
+// whole reports whether the terminal echoes, edits lines, and makes signals of keys.
+func (m mode) whole() bool {
+	const all = unix.ECHO | unix.ICANON | unix.ISIG
+	return m.local&all == all
+}
+
+func lineMode(t *testing.T, tty string) mode {
+	t.Helper()
+	fd, err := unix.Open(tty, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	modes, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mode{modes.Lflag}
+}
+
+// TestTmuxPager: what is longer than the screen is shown page by page; what comes meanwhile
+// waits; and the terminal is whole however the pager ends.
+func TestTmuxPager(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	const script = `#!/bin/sh
+echo this is the pager
+head -n 2
+stty -echo -icanon </dev/tty
+echo turn the page
+read -r key </dev/tty
+[ "$key" = q ] && exit 0
+kill -9 $$
+`
+	pager := filepath.Join(home, "pager")
+	if err := os.WriteFile(pager, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	m := sitDown(t, home, []string{"PAGER=" + pager})
+	for i, key := range []string{"q", "x"} {
+		m.Enter("help; echo the status is $?")
+		m.Wait("the pager", func(all string) bool { return terminaltest.Rows(all, "turn the page") == i+1 })
+		m.Enter(key)
+		m.Wait("the end", func(all string) bool { return terminaltest.Rows(all, "the status is 0") == i+1 })
+	}
+	m.Enter("whoami; echo short")
+	all := m.Line("short")
+	if n := terminaltest.Rows(all, "this is the pager"); n != 2 {
+		t.Errorf("%d pagers were seen:\n%s", n, all)
+	}
+	m.Enter("help; echo the status is $?")
+	m.Wait("the pager", func(all string) bool { return terminaltest.Rows(all, "turn the page") == 3 })
+	m.Keys("C-c") // ends the pager; the command had written all it had to say
+	m.Wait("the end", func(all string) bool { return terminaltest.Rows(all, "the status is 0") == 3 })
+	m.Enter("exit 7")
+	left(t, m, home, 7)
 }
 
 // TestTmuxInterrupt: Ctrl-C ends the command that waits, with status 130, and not

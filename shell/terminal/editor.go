@@ -156,4 +156,17 @@ func (ed *editor) Width() int {
 	return columns
 }
 
+func (ed *editor) Height() int {
+	rows, _ := ed.keys.tty.size()
+	return rows
+}
+
+func (ed *editor) Lend() func() {
+	ed.screen.hold()
+	return func() {
+		_ = ed.keys.tty.reset() // if the terminal is gone, the next line tells
+		ed.screen.release()
+	}
+}
+
 func (ed *editor) Close() error { return ed.keys.close() }

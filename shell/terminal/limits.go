@@ -10,6 +10,10 @@ const (
 	// maxTypedAhead bounds the keys kept for the next line while a command runs.
 	maxTypedAhead = 1 << 16
 
+	// maxWaiting bounds what waits to be printed while another program has the terminal,
+	// in octets; the beginning goes first.
+	maxWaiting = 64 << 10
+
 	// readWait is how long the keyboard waits before it looks whether the window
 	// has changed or the line was called off.
 	readWait = 50 * time.Millisecond

@@ -92,6 +92,8 @@ func (l *lines) SetPrompt(prompt string) {
 
 func (l *lines) SetCompleter(Completer) {}
 func (l *lines) Width() int             { return 0 }
+func (l *lines) Height() int            { return 0 }
+func (l *lines) Lend() func()           { return func() {} }
 
 func (l *lines) Close() error {
 	l.once.Do(func() { close(l.done) })

@@ -27,6 +27,9 @@ type screen struct {
 	overlay []byte // one line shown instead of the frame; nil: none
 	muted   bool   // the library draws for nobody
 	midLine bool   // the last output did not end its line
+	lent    bool   // another program has the terminal
+	waiting []byte // printed meanwhile
+	cut     bool   // the beginning of that is gone
 }
 
 var _ prompt.ConsoleWriter = (*screen)(nil)
@@ -46,6 +49,10 @@ func (s *screen) Print(p []byte) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.lent {
+		s.wait(p)
+		return
+	}
 	if s.frame == nil && s.overlay == nil {
 		s.emit(p)
 		s.midLine = p[len(p)-1] != '\n'
@@ -63,6 +70,36 @@ func (s *screen) Print(p []byte) {
 		b.Write(s.frame)
 	}
 	s.emit(b.Bytes())
+}
+
+// wait keeps what is printed while another program has the terminal; the caller holds mu.
+func (s *screen) wait(p []byte) {
+	s.waiting = append(s.waiting, p...)
+	if over := len(s.waiting) - maxWaiting; over > 0 {
+		if end := bytes.IndexByte(s.waiting[over:], '\n'); end >= 0 {
+			over += end + 1
+		}
+		s.waiting, s.cut = append(s.waiting[:0], s.waiting[over:]...), true
+	}
+}
+
+// hold leaves the terminal to another program.
+func (s *screen) hold() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lent = true
+}
+
+// release shows what was printed meanwhile.
+func (s *screen) release() {
+	s.mu.Lock()
+	text, cut := s.waiting, s.cut
+	s.lent, s.waiting, s.cut = false, nil, false
+	s.mu.Unlock()
+	if cut {
+		s.Print([]byte("# shell - there was more, which is lost\n"))
+	}
+	s.Print(text)
 }
 
 // leaveFrame moves to the start of what stands on the screen and erases it.

@@ -51,8 +51,14 @@ type Terminal interface {
 	SetPrompt(prompt string)
 	SetCompleter(c Completer)
 
-	// Width returns the number of columns, 0 if there is no terminal.
+	// Width returns the number of columns, 0 if there is no terminal, and Height that of
+	// rows.
 	Width() int
+	Height() int
+
+	// Lend leaves the terminal to another program, while no line is read, until back is
+	// called. What is printed meanwhile waits, the latest 64 KiB of it, and is shown then.
+	Lend() (back func())
 
 	// Close leaves the terminal as it was before Open. It may be called at any time
 	// and more than once.

@@ -16,6 +16,7 @@ import (
 type tty struct {
 	fd    int
 	saved unix.Termios // as it was before this program came; never changed
+	guard *guard       // should this program die; may be nil
 
 	mu     sync.Mutex
 	isRaw  bool
@@ -35,7 +36,7 @@ func openTTY() (*tty, error) {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("terminal: %w", err)
 	}
-	return &tty{fd: fd, saved: *saved}, nil
+	return &tty{fd: fd, saved: *saved, guard: startGuard()}, nil
 }
 
 // raw gives every key to the reader at once. What is printed is still processed,
@@ -63,6 +64,15 @@ func (t *tty) raw() error {
 func (t *tty) restore() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.restoreLocked()
+}
+
+// reset leaves the terminal as it was before this program came, whatever another one has
+// done to it.
+func (t *tty) reset() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.isRaw = true
 	return t.restoreLocked()
 }
 
@@ -119,7 +129,14 @@ func (t *tty) size() (rows, columns int) {
 func (t *tty) close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.closed {
+		return nil
+	}
 	err := t.restoreLocked()
+	if err == nil { // a program run by the shell may have died and left it otherwise
+		err = unix.IoctlSetTermios(t.fd, ioctlSetTermios, &t.saved)
+	}
 	t.closed = true
+	t.guard.end()
 	return err
 }

@@ -57,6 +57,9 @@ func (t *tty) restore() error {
 	return t.parser.TearDown()
 }
 
+// reset is restore: the modes of a console belong to each program.
+func (t *tty) reset() error { return t.restore() }
+
 // read returns what was typed, which may be nothing: the library's reader does
 // not wait.
 func (t *tty) read(wait time.Duration) ([]byte, error) {

@@ -104,6 +104,12 @@ func (m *Tmux) Paste(text string) {
 	m.must("paste-buffer", "-p")
 }
 
+// TTY returns the path of the terminal's device.
+func (m *Tmux) TTY() string {
+	m.t.Helper()
+	return strings.TrimSpace(m.must("display-message", "-p", "#{pane_tty}"))
+}
+
 // Resize changes the size of the terminal.
 func (m *Tmux) Resize(columns, rows int) {
 	m.t.Helper()
