@@ -51,16 +51,18 @@ func consoleCommand(h *Host) *interp.Command {
 	}
 }
 
-// whyText is a report for people.
+// whyText is a report for people. It tells names of strangers, so each of its lines is made one.
 func whyText(r *diagnose.Report) string {
-	var b strings.Builder
-	b.WriteString(r.Why + "\n")
+	lines := []string{r.Why}
 	if r.Advice != "" {
-		b.WriteString(r.Advice + "\n")
+		lines = append(lines, r.Advice)
 	}
-	b.WriteString("\n")
+	lines = append(lines, "")
 	for _, check := range r.Checks {
-		b.WriteString(checkLine(check) + "\n")
+		lines = append(lines, checkLine(check))
 	}
-	return b.String()
+	for i, l := range lines {
+		lines[i] = interp.Text(l) + "\n"
+	}
+	return strings.Join(lines, "")
 }

@@ -286,6 +286,13 @@ func TestTableOnATerminal(t *testing.T) {
 	if got, want := out.take(), "\ufffd]2;evil\ufffd\tok \ufffdtxt\n"; got != want {
 		t.Errorf("control characters: %q, want %q", got, want)
 	}
+	const evil = "a\nb\r\u2028\u2029\u0085\u202e\u2066\u200e\u061c\ufeff\u009bc \u200d"
+	if got, want := Text(evil), "a b   "+strings.Repeat("\ufffd", 7)+"c \u200d"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := harmless("a\u061c"); got != "a\ufffd" {
+		t.Errorf("%q", got)
+	}
 }
 
 func TestVariables(t *testing.T) {

@@ -29,7 +29,8 @@ type Field struct {
 	Long  bool   // tables leave it out unless the command was asked for more (-l)
 }
 
-// Text returns a value of a field as tables show it.
+// Text returns a value of a field as tables show it: one line, in which control
+// characters and marks that turn the text around are replaced.
 func Text(v any) string { return cell(v) }
 
 // Record is one result of a command.
@@ -198,7 +199,9 @@ func printable(s string) string {
 		switch {
 		case r == '\n' || r == '\t' || r == '\r':
 			return ' '
-		case unicode.IsControl(r) || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069':
+		case r == '\u2028' || r == '\u2029':
+			return ' ' // line ends too, where text is drawn
+		case unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\ufeff':
 			return unicode.ReplacementChar // controls, and marks that reverse the text
 		}
 		return r
@@ -207,7 +210,7 @@ func printable(s string) string {
 
 // harmless is like printable, but keeps line ends and tabs: for longer texts.
 func harmless(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' || r >= '\u202a' }) < 0 {
+	if strings.IndexFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' || r == '\u061c' || r >= '\u200e' }) < 0 {
 		return s
 	}
 	lines := strings.Split(strings.ReplaceAll(s, "\r\n", "\n"), "\n")

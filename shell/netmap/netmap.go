@@ -14,10 +14,12 @@ import (
 	"github.com/juxta-p2p/juxta/peergroup"
 	"github.com/juxta-p2p/juxta/protocols/discovery"
 	"github.com/juxta-p2p/juxta/protocols/rendezvous"
+	"github.com/juxta-p2p/juxta/shell/interp"
 )
 
 // Map is what a peer knows at one moment. Its lists are in a stable order, and it has no
-// value that changes by the mere passing of time, so that two maps can be compared.
+// value that changes by the mere passing of time, so that two maps can be compared. Its texts,
+// some of which come from strangers, are one line each without control characters.
 type Map struct {
 	Self   string  `json:"self"` // ID of the peer whose map it is
 	Peers  []Peer  `json:"peers"`
@@ -79,6 +81,39 @@ type Pipe struct {
 // maxPeers bounds the peers of a map: a cache may know of many thousands, and nobody sees more in a
 // drawing. Those that are linked come first.
 const maxPeers = 1000
+
+// maxText bounds the characters of a name or an address: strangers choose them.
+const maxText = 200
+
+// plain makes what a stranger may have written fit for one line of the tree, of the drawing and
+// of the page. It changes nothing in what has gone through it before.
+func plain(s string) string {
+	s = interp.Text(s)
+	if len(s) <= maxText {
+		return s
+	}
+	if r := []rune(s); len(r) > maxText {
+		return string(r[:maxText-1]) + "…"
+	}
+	return s
+}
+
+// tidy makes all texts of a map plain. Every map goes through here on its way out: names get
+// into it at many places.
+func (m *Map) tidy() {
+	for i := range m.Peers {
+		m.Peers[i].Name = plain(m.Peers[i].Name)
+	}
+	for i := range m.Edges {
+		m.Edges[i].Detail = plain(m.Edges[i].Detail)
+	}
+	for i := range m.Groups {
+		m.Groups[i].Name = plain(m.Groups[i].Name)
+	}
+	for i := range m.Pipes {
+		m.Pipes[i].Name, m.Pipes[i].Type = plain(m.Pipes[i].Name), plain(m.Pipes[i].Type)
+	}
+}
 
 // Take draws the map of a peer.
 func Take(p *peergroup.Peer) *Map {
@@ -282,6 +317,7 @@ func (b *builder) done() *Map {
 	slices.SortFunc(m.Pipes, func(x, y Pipe) int {
 		return cmp.Or(place[x.Group]-place[y.Group], strings.Compare(x.Name, y.Name), strings.Compare(x.ID, y.ID))
 	})
+	m.tidy()
 	return m
 }
 

@@ -2,6 +2,7 @@ package netmap_test
 
 import (
 	"context"
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/transport/memory"
 	"github.com/juxta-p2p/juxta/peergroup"
@@ -107,6 +109,60 @@ func TestHostileNames(t *testing.T) {
 			t.Errorf("%q got through", bad)
 		}
 	}
+}
+
+// TestNamesAreOneLine: nobody draws a line into the tree, the drawing or the page by what he calls
+// himself, his groups or his pipes.
+func TestNamesAreOneLine(t *testing.T) {
+	const evil = "mallory\n├─ bank\r\u2028\u2029 \u0085\u202e\u2066\u200f\u061c\ufeff\u009b2Jend"
+	synctest.Test(t, func(t *testing.T) {
+		net := memory.New(memory.Config{})
+		start := func(host, name string, roles peergroup.Roles, seeds ...string) *peergroup.Peer {
+			p, err := peergroup.Start(t.Context(), peergroup.Config{Name: name, Transports: []endpoint.Transport{net.Transport(memory.TransportConfig{Name: host})},
+				NoLAN: true, Seeds: seeds, Roles: roles})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = p.Close() })
+			return p
+		}
+		rdv := start("rdv", "rdv", peergroup.Roles{Rendezvous: true})
+		mallory := start("m", evil, peergroup.Roles{}, "mem://rdv")
+		start("long", strings.Repeat("ö", 300), peergroup.Roles{}, "mem://rdv")
+		if err := mallory.Net().Rendezvous().WaitConnected(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		in, err := rdv.Net().Pipes().Listen(t.Context(), advertisements.NewPipe(rdv.Net().ID(), evil, advertisements.Unicast))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.Close()
+		m := netmap.Take(rdv)
+		if n := strings.Count(m.Tree(), "\n"); n != 1+1+1+2+1+len(m.Pipes) {
+			t.Errorf("%d lines:\n%s", n, m.Tree())
+		}
+		doc, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var texts any
+		if err := json.Unmarshal(doc, &texts); err != nil {
+			t.Fatal(err)
+		}
+		for what, text := range map[string]string{"tree": strings.ReplaceAll(m.Tree(), "\n", ""), "drawing": strings.ReplaceAll(m.SVG(), "\n", ""),
+			"JSON": fmt.Sprint(texts), "changes": fmt.Sprint(netmap.Changes(&netmap.Map{}, m))} {
+			if !strings.Contains(text, "mallory ") {
+				t.Errorf("%s: who is not there", what)
+			}
+			if i := strings.IndexAny(text, "\n\r\u2028\u2029\u0085\u202e\u2066\u200f\u061c\ufeff\u009b"); i >= 0 {
+				t.Errorf("%s: %q got through", what, text[i:min(len(text), i+10)])
+			}
+			if strings.Contains(text, strings.Repeat("ö", 200)) {
+				t.Errorf("%s: a name has no bound", what)
+			}
+		}
+	})
 }
 
 // TestLayout: the same map gives the same drawing, and nothing lies outside of it.

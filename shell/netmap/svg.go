@@ -5,7 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"unicode"
+
+	"github.com/juxta-p2p/juxta/shell/interp"
 )
 
 // Size and forces of the drawing, in its own units.
@@ -140,13 +141,9 @@ func shorten(s string) string {
 	return s
 }
 
-// escape makes text of strangers harmless in a document.
+// escape makes text harmless in a document: in a map that did not come from Take, names are as
+// strangers wrote them. XML has no place at all for two characters that are no control characters.
 func escape(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == unicode.ReplacementChar || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' || r == 0xfffe || r == 0xffff {
-			return '?'
-		}
-		return r
-	}, s)
+	s = strings.NewReplacer("\ufffe", "\ufffd", "\uffff", "\ufffd").Replace(interp.Text(s))
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#39;").Replace(s)
 }
