@@ -270,9 +270,9 @@ func (e *Endpoint) receiveShared(l Link, body []byte, mem *message.Memory) error
 	var last *lastSeen
 	if l != nil {
 		if c := e.conn(l); c != nil {
-			now := e.now()
-			c.used.Store(now)
-			c.received.Store(now)
+			c.received.Store(e.now())
+			c.taken.Add(1)
+			c.takenOctets.Add(uint64(len(body)))
 			last = &c.in
 		}
 	}

@@ -321,11 +321,14 @@ func (e *Endpoint) FlowOf(dst Address) uint8 {
 func (e *Endpoint) sendTail(ctx context.Context, c *conn, msg *message.Message, tail message.Tail, now int64) error {
 	l := c.Link
 	var err error
+	var octets int
 	if s, ok := l.(MessageSender); ok {
+		octets = msg.Size() + tail.Size()
 		err = s.SendMessage(ctx, msg, tail)
 	} else {
 		buf := buffers.Get().(*sendBuffer)
 		if buf.body, err = msg.AppendWith(buf.body[:0], tail); err == nil {
+			octets = len(buf.body)
 			err = l.Send(ctx, buf.body)
 		}
 		buf.free()
@@ -340,7 +343,9 @@ func (e *Endpoint) sendTail(ctx context.Context, c *conn, msg *message.Message, 
 		return fmt.Errorf("endpoint: send to %s: %w", l.Remote(), err)
 	}
 	e.stats.sent.Add(1)
-	c.used.Store(now)
+	c.gone.Store(now)
+	c.sent.Add(1)
+	c.sentOctets.Add(uint64(octets))
 	if taps := e.taps.Load(); taps != nil {
 		e.tapOut(*taps, l, msg, tail)
 	}

@@ -11,8 +11,15 @@ import (
 // conn is what the endpoint keeps about a link.
 type conn struct {
 	Link
-	used     atomic.Int64 // when the last message went in either direction, see Endpoint.now
-	received atomic.Int64 // when the last one came from the other side
+
+	// Of messages to the other side: when the last one went, see Endpoint.now, how many
+	// there were, and their octets.
+	gone             atomic.Int64
+	sent, sentOctets atomic.Uint64
+
+	// Of messages from the other side, likewise.
+	received           atomic.Int64
+	taken, takenOctets atomic.Uint64
 
 	next *conn // the next younger link to the same peer; guarded by Endpoint.lmu
 	at   place // where it leads, if this side dialled it
@@ -26,6 +33,9 @@ type conn struct {
 	// in caches the addresses of the last message; it belongs to the reading goroutine.
 	in lastSeen
 }
+
+// used is when the last message went in either direction.
+func (c *conn) used() int64 { return max(c.gone.Load(), c.received.Load()) }
 
 // LinkEvent tells that a link came up or went down.
 type LinkEvent struct {
@@ -144,7 +154,7 @@ func (e *Endpoint) opened(l Link) error {
 	c := &conn{Link: l}
 	c.aside = isAside(l)
 	now := e.now()
-	c.used.Store(now)
+	c.gone.Store(now)
 	c.received.Store(now)
 	e.lmu.Lock()
 	if e.closed {
@@ -246,7 +256,7 @@ func (e *Endpoint) room(c *conn) (victim *conn, ok bool) {
 				victim = x.olderThan(victim)
 			}
 		}
-		if e.now()-victim.used.Load() < int64(spareAfter) {
+		if e.now()-victim.used() < int64(spareAfter) {
 			return nil, false
 		}
 	}
@@ -259,7 +269,7 @@ func (e *Endpoint) room(c *conn) (victim *conn, ok bool) {
 
 // olderThan returns which of the two is unused for longer; o may be nil.
 func (c *conn) olderThan(o *conn) *conn {
-	if o == nil || c.used.Load() < o.used.Load() {
+	if o == nil || c.used() < o.used() {
 		return c
 	}
 	return o
@@ -299,7 +309,7 @@ func (e *Endpoint) closeIdle() {
 	e.idle = nil
 	now, next := e.now(), e.cfg.IdleTimeout
 	for c := range e.conns {
-		left := e.cfg.IdleTimeout - time.Duration(now-c.used.Load())
+		left := e.cfg.IdleTimeout - time.Duration(now-c.used())
 		if left < 0 {
 			idle = append(idle, c.Link)
 		} else {

@@ -55,3 +55,24 @@ func (e *Endpoint) Stats() Stats {
 		RefusedRule: c.refusedByRule.Load(),
 	}
 }
+
+// Traffic is what went over a link since it was opened. Octets are those of the encoded
+// messages, without what the transport adds: headers, encryption, acknowledgements.
+type Traffic struct {
+	Sent, Received             uint64 // messages
+	SentOctets, ReceivedOctets uint64
+}
+
+// TrafficOf returns what went over an open link; nothing, with false, if the endpoint does not
+// have the link, or has it no more. The four numbers are read one after the other, while
+// messages may pass.
+func (e *Endpoint) TrafficOf(l Link) (Traffic, bool) {
+	c := e.conn(l)
+	if c == nil {
+		return Traffic{}, false
+	}
+	return Traffic{
+		Sent: c.sent.Load(), SentOctets: c.sentOctets.Load(),
+		Received: c.taken.Load(), ReceivedOctets: c.takenOctets.Load(),
+	}, true
+}

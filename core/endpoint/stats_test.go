@@ -12,6 +12,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/message"
+	"github.com/juxta-p2p/juxta/core/transport/memory"
 )
 
 // deafWire is a wire that fails to broadcast.
@@ -163,4 +164,39 @@ func TestManyHandlers(t *testing.T) {
 		t.Fatal(err)
 	}
 	remove()
+}
+
+// TestTraffic: each link counts what it carries, both ways and on both sides alike, and knows
+// nothing any more when it is closed.
+func TestTraffic(t *testing.T) {
+	bubble(t, memory.Config{}, func(t *testing.T, net *memory.Network) {
+		a, b := newPeer(t, net, "a"), newPeer(t, net, "b")
+		listen(t, b.Scope(id.NetGroup), "ask", "")
+		const count = 3
+		for range count {
+			if err := a.Scope(id.NetGroup).SendTo(t.Context(), b.addr, "ask", "", text("hello")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		l := a.LinkTo(b.Peer())
+		here, ok := a.TrafficOf(l)
+		there, ok2 := b.TrafficOf(b.LinkTo(a.Peer()))
+		if !ok || !ok2 || here.Sent != count || here.Received != 0 || here.ReceivedOctets != 0 {
+			t.Errorf("here %+v %v", here, ok)
+		}
+		if there.Received != here.Sent || there.ReceivedOctets != here.SentOctets || there.Sent != 0 || here.SentOctets < count*uint64(len("hello")) {
+			t.Errorf("here %+v, there %+v", here, there)
+		}
+		if got, ok := b.TrafficOf(l); ok || got != (endpoint.Traffic{}) {
+			t.Errorf("of a link of somebody else: %+v", got)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got, ok := a.TrafficOf(l); ok || got != (endpoint.Traffic{}) {
+			t.Errorf("after its end: %+v", got)
+		}
+	})
 }
