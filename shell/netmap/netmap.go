@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/endpoint"
@@ -17,16 +18,19 @@ import (
 	"github.com/juxta-p2p/juxta/shell/interp"
 )
 
-// Map is what a peer knows at one moment. Its lists are in a stable order, and it has no
-// value that changes by the mere passing of time, so that two maps can be compared. Its texts,
-// some of which come from strangers, are one line each without control characters.
+// Map is what a peer knows at one moment. Its lists are in a stable order, so that two maps can
+// be compared, see [Map.Still]. Its texts, some of which come from strangers, are one line each
+// without control characters.
 type Map struct {
-	Self   string  `json:"self"` // ID of the peer whose map it is
-	Peers  []Peer  `json:"peers"`
-	Edges  []Edge  `json:"edges"`
-	Groups []Group `json:"groups"`
-	Pipes  []Pipe  `json:"pipes"`
-	More   int     `json:"more,omitempty"` // peers known that did not fit
+	Time   time.Time `json:"time"` // when it was taken
+	Self   string    `json:"self"` // ID of the peer whose map it is
+	Peers  []Peer    `json:"peers"`
+	Edges  []Edge    `json:"edges"`
+	Groups []Group   `json:"groups"`
+	Pipes  []Pipe    `json:"pipes"`
+	More   int       `json:"more,omitempty"` // peers known that did not fit
+
+	compared bool // with an earlier one: people are told the traffic
 }
 
 // Peer is a peer on the map.
@@ -56,6 +60,9 @@ type Edge struct {
 	Kind   string `json:"kind"`
 	Group  string `json:"group,omitempty"`  // ID of the group, of leases and views
 	Detail string `json:"detail,omitempty"` // for people
+	Left   int    `json:"left,omitempty"`   // seconds until a lease ends; the other side may think otherwise by the way of a message
+
+	Traffic *Traffic `json:"traffic,omitempty"` // of a link
 }
 
 // Group is a group that the peer is in.
@@ -76,6 +83,8 @@ type Pipe struct {
 	Received uint64 `json:"received"`
 	Waiting  int    `json:"waiting"`
 	Dropped  uint64 `json:"dropped"`
+
+	Rate *float64 `json:"rate,omitempty"` // messages received in a second; nil as in [Traffic]
 }
 
 // maxPeers bounds the peers of a map: a cache may know of many thousands, and nobody sees more in a
@@ -117,7 +126,7 @@ func (m *Map) tidy() {
 
 // Take draws the map of a peer.
 func Take(p *peergroup.Peer) *Map {
-	b := builder{self: p.ID(), peers: map[id.Peer]*Peer{}, edges: map[Edge]bool{}}
+	b := builder{self: p.ID(), peers: map[id.Peer]*Peer{}, edges: map[edgeKey]Edge{}}
 	b.peer(p.ID(), p.Name(), "")
 	if r := p.Roles(); r.Relay {
 		b.role(p.ID(), "relay")
@@ -130,12 +139,12 @@ func Take(p *peergroup.Peer) *Map {
 	for _, l := range p.RelayLeases().Leases {
 		b.peer(l.Relay, l.Name, "lease")
 		b.role(l.Relay, "relay")
-		b.edge(Edge{From: b.self.String(), To: l.Relay.String(), Kind: KindRelay})
+		b.edge(Edge{From: b.self.String(), To: l.Relay.String(), Kind: KindRelay, Left: seconds(l.Left)})
 	}
 	for _, c := range p.RelayClients() {
 		b.peer(c.Peer, "", "lease")
 		b.role(p.ID(), "relay")
-		b.edge(Edge{From: c.Peer.String(), To: b.self.String(), Kind: KindRelay})
+		b.edge(Edge{From: c.Peer.String(), To: b.self.String(), Kind: KindRelay, Left: seconds(c.Left)})
 	}
 	b.group(p.Net(), "")
 	return b.done()
@@ -144,7 +153,7 @@ func Take(p *peergroup.Peer) *Map {
 type builder struct {
 	self   id.Peer
 	peers  map[id.Peer]*Peer
-	edges  map[Edge]bool
+	edges  map[edgeKey]Edge
 	groups []Group
 	pipes  []Pipe
 }
@@ -173,7 +182,7 @@ func (b *builder) role(p id.Peer, role string) {
 	}
 }
 
-func (b *builder) edge(e Edge) { b.edges[e] = true }
+func (b *builder) edge(e Edge) { b.edges[e.key()] = e }
 
 func (b *builder) links(p *peergroup.Peer) {
 	for _, l := range p.Endpoint().Links() {
@@ -186,9 +195,26 @@ func (b *builder) links(p *peergroup.Peer) {
 		if !l.Outgoing() {
 			from, to = to, from
 		}
-		b.edge(Edge{From: from, To: to, Kind: KindLink, Detail: detail})
+		e := Edge{From: from, To: to, Kind: KindLink, Detail: detail}
+		if t, ok := p.Endpoint().TrafficOf(l); ok {
+			e.Traffic = b.edges[e.key()].Traffic.plus(t)
+		}
+		b.edge(e)
 	}
 }
+
+// plus adds the traffic of a link to that of others between the same two places.
+func (t *Traffic) plus(l endpoint.Traffic) *Traffic {
+	sum := Traffic{Sent: l.Sent, SentOctets: l.SentOctets, Received: l.Received, ReceivedOctets: l.ReceivedOctets}
+	if t != nil {
+		sum.Sent, sum.SentOctets = sum.Sent+t.Sent, sum.SentOctets+t.SentOctets
+		sum.Received, sum.ReceivedOctets = sum.Received+t.Received, sum.ReceivedOctets+t.ReceivedOctets
+	}
+	return &sum
+}
+
+// seconds rounds up, so that a lease which has not ended has some left.
+func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
 // routes notes by which ways peers are reached.
 func (b *builder) routes(p *peergroup.Peer) {
@@ -233,13 +259,13 @@ func (b *builder) group(g *peergroup.Group, parent string) {
 	if l, ok := rdv.Lease(); ok {
 		b.peer(l.Peer, l.Name, "lease")
 		b.role(l.Peer, "rendezvous")
-		b.edge(Edge{From: b.self.String(), To: l.Peer.String(), Kind: KindLease, Group: gid})
+		b.edge(Edge{From: b.self.String(), To: l.Peer.String(), Kind: KindLease, Group: gid, Left: seconds(l.Left)})
 		member(l.Peer)
 	}
 	for _, c := range rdv.Clients() {
 		b.peer(c.Peer, c.Name, "lease")
 		if c.Connected { // a lease outlives its peer, which may be gone
-			b.edge(Edge{From: c.Peer.String(), To: b.self.String(), Kind: KindLease, Group: gid})
+			b.edge(Edge{From: c.Peer.String(), To: b.self.String(), Kind: KindLease, Group: gid, Left: seconds(c.Left)})
 		}
 		member(c.Peer)
 	}
@@ -271,7 +297,7 @@ func (b *builder) group(g *peergroup.Group, parent string) {
 
 // done puts everything into its order.
 func (b *builder) done() *Map {
-	m := &Map{Self: b.self.String(), Peers: []Peer{}, Edges: []Edge{}, Groups: b.groups, Pipes: b.pipes}
+	m := &Map{Time: time.Now().Round(0).UTC(), Self: b.self.String(), Peers: []Peer{}, Edges: []Edge{}, Groups: b.groups, Pipes: b.pipes}
 	if m.Pipes == nil {
 		m.Pipes = []Pipe{}
 	}
@@ -302,7 +328,7 @@ func (b *builder) done() *Map {
 	for i := range m.Peers {
 		on[m.Peers[i].ID] = true
 	}
-	for e := range b.edges {
+	for _, e := range b.edges {
 		if on[e.From] && on[e.To] && e.From != e.To {
 			m.Edges = append(m.Edges, e)
 		}

@@ -15,6 +15,8 @@ import (
 
 	"github.com/juxta-p2p/juxta/advertisements"
 	"github.com/juxta-p2p/juxta/core/endpoint"
+	"github.com/juxta-p2p/juxta/core/id"
+	"github.com/juxta-p2p/juxta/core/message"
 	"github.com/juxta-p2p/juxta/core/transport/memory"
 	"github.com/juxta-p2p/juxta/peergroup"
 	"github.com/juxta-p2p/juxta/shell/netmap"
@@ -65,11 +67,12 @@ func TestTake(t *testing.T) {
 			t.Errorf("ann: %+v", p)
 		}
 		again := netmap.Take(rdv)
-		if a, b := fmt.Sprintf("%+v", m), fmt.Sprintf("%+v", again); a != b {
+		text := func(m *netmap.Map) string { return fmt.Sprintf("%+v", *m.Still()) }
+		if a, b := text(m), text(again); a != b {
 			t.Errorf("two maps of the same:\n%s\n%s", a, b)
 		}
 		time.Sleep(time.Second)
-		if a, b := fmt.Sprintf("%+v", m), fmt.Sprintf("%+v", netmap.Take(rdv)); a != b {
+		if a, b := text(m), text(netmap.Take(rdv)); a != b {
 			t.Errorf("time changes the map:\n%s\n%s", a, b)
 		}
 		if err := bob.Close(); err != nil {
@@ -191,6 +194,63 @@ func TestLayout(t *testing.T) {
 			t.Errorf("%d peers at %d places", n, len(places))
 		}
 	}
+}
+
+// TestTraffic: what went over a link, how much that is now, and how long leases last are on the
+// map; a map that was not compared does not tell rates.
+func TestTraffic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rdv, ann, _ := network(t)
+		time.Sleep(10 * time.Second) // what begins has begun
+		of := func(m *netmap.Map, kind string) *netmap.Edge {
+			t.Helper()
+			i := slices.IndexFunc(m.Edges, func(e netmap.Edge) bool {
+				return e.Kind == kind && (e.From == ann.ID().String() || e.To == ann.ID().String())
+			})
+			if i < 0 {
+				t.Fatalf("no %s in %+v", kind, m.Edges)
+			}
+			return &m.Edges[i]
+		}
+		const count, octets = 20, 5000
+		scope := ann.Endpoint().Scope(id.NetGroup)
+		before := netmap.Take(rdv)
+		for range count {
+			if err := scope.Send(t.Context(), rdv.ID(), "nobody", "", message.New(message.Text("", "x", strings.Repeat("x", octets)))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(2 * time.Second)
+		m := netmap.Take(rdv)
+		if m.Tree() != before.Tree() || strings.Contains(m.Tree(), "KiB") {
+			t.Errorf("nobody has asked for traffic:\n%s", m.Tree())
+		}
+		m.Since(before)
+		was, is := of(before, netmap.KindLink).Traffic, of(m, netmap.KindLink).Traffic
+		if was.Rate != nil || is.Received-was.Received < count || is.ReceivedOctets-was.ReceivedOctets < count*octets {
+			t.Errorf("from %+v to %+v", was, is)
+		}
+		if r := is.Rate; r == nil || r.Received < count/2 || r.Received > count || r.ReceivedOctets < count*octets/2 || r.ReceivedOctets > count*octets || r.SentOctets > octets {
+			t.Errorf("rate %+v", is.Rate)
+		}
+		if left := of(m, netmap.KindLease).Left; left <= 0 || left >= of(before, netmap.KindLease).Left {
+			t.Errorf("the lease has %d s left, before %d", left, of(before, netmap.KindLease).Left)
+		}
+		for _, want := range []string{"; in ", "KiB, now 5", "; lease ends in "} {
+			if !strings.Contains(m.Tree(), want) {
+				t.Errorf("no %q in\n%s", want, m.Tree())
+			}
+		}
+		for _, want := range []string{"<title>link mem://ann; in ", "/s; out ", "<title>lease; ends in "} {
+			if !strings.Contains(m.SVG(), want) {
+				t.Errorf("no %q in\n%s", want, m.SVG())
+			}
+		}
+		m.Since(m)
+		if of(m, netmap.KindLink).Traffic.Rate != is.Rate {
+			t.Error("no time gives no rate")
+		}
+	})
 }
 
 func BenchmarkSVG(b *testing.B) {

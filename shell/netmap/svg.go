@@ -105,7 +105,7 @@ circle { fill: #e8eef6; stroke: #4a78b5; stroke-width: 2 } .rdv circle { fill: #
 `, svgWidth, svgHeight, escape(m.Peer(m.Self).Label()))
 	for _, e := range m.Edges {
 		p, q := place[e.From], place[e.To]
-		fmt.Fprintf(&b, `<line class="%s" x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f"><title>%s</title></line>`+"\n", e.Kind, p.x, p.y, q.x, q.y, escape(strings.TrimSpace(e.Kind+" "+e.Detail)))
+		fmt.Fprintf(&b, `<line class="%s" x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f"><title>%s</title></line>`+"\n", e.Kind, p.x, p.y, q.x, q.y, escape(e.text()))
 	}
 	for i := range m.Peers {
 		p := &m.Peers[i]

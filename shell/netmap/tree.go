@@ -7,7 +7,8 @@ import (
 )
 
 // Tree returns the map as text: each group with its rendezvous and who leases from them,
-// then the peers beside them, and the pipes.
+// then the peers beside them, and the pipes. A map that was compared with an earlier one tells
+// the traffic, too; see [Map.Since].
 func (m *Map) Tree() string {
 	var b strings.Builder
 	self := m.Peer(m.Self)
@@ -38,6 +39,9 @@ func (m *Map) Tree() string {
 		pipes := node{text: "pipes open here"}
 		for _, p := range m.Pipes {
 			text := fmt.Sprintf("%s%s, %s, %d received", p.Name, groups[p.Group], p.Type, p.Received)
+			if p.Rate != nil {
+				text += fmt.Sprintf(", now %.1f/s", *p.Rate)
+			}
 			if p.Waiting > 0 {
 				text += fmt.Sprintf(", %d waiting", p.Waiting)
 			}
@@ -99,7 +103,7 @@ func (m *Map) groupNode(g *Group, seen map[string]bool) node {
 		slices.SortFunc(clients[r], func(x, y string) int { return m.place(x) - m.place(y) })
 		for _, c := range clients[r] {
 			seen[c] = true
-			x.below = append(x.below, node{text: m.line(m.Peer(c), "")})
+			x.below = append(x.below, node{text: m.line(m.Peer(c), "") + m.leased(c, r, g.ID)})
 		}
 		n.below = append(n.below, x)
 	}
@@ -141,5 +145,5 @@ func (m *Map) line(p *Peer, role string) string {
 	if len(words) > 0 {
 		text += ", " + strings.Join(words, ", ")
 	}
-	return text
+	return text + m.linked(p.ID)
 }
