@@ -200,12 +200,21 @@ func TestInABrowser(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	// The oldest map that the page keeps is its first: it must have everybody.
-	for len(netmap.Take(rdv).Peers) < len(names)+1 {
+	// The oldest map that the page keeps is its first: it must have everybody, and what
+	// connects them, since the drawing has only those that are connected.
+	leases := func() (n int) {
+		for _, e := range netmap.Take(rdv).Edges {
+			if e.Kind == netmap.KindLease {
+				n++
+			}
+		}
+		return n
+	}
+	for leases() < len(names) {
 		select {
 		case <-time.After(10 * time.Millisecond):
 		case <-t.Context().Done():
-			t.Fatal("the rendezvous does not know everybody")
+			t.Fatal("not everybody has a lease")
 		}
 	}
 	page, err := console.Start(console.Config{
@@ -251,6 +260,28 @@ func TestInABrowser(t *testing.T) {
 	b.await(fmt.Sprintf(`document.getElementById("moment").textContent === "10 min 0 s ago" && Boolean(document.querySelector('#nodes [data-peer="%s"]'))`, peers[1].ID()), 5*time.Second)
 	slide(0)
 	b.await(fmt.Sprintf(`document.getElementById("moment").textContent === "now" && !document.querySelector('#nodes [data-peer="%s"]')`, peers[1].ID()), 5*time.Second)
+
+	b.await(`[...document.querySelectorAll("#edges title")].some(t => /^link mem:.*; in \d+, .*, now .*\/s; out \d+, /.test(t.textContent))`, 10*time.Second)
+	b.await(`[...document.querySelectorAll("#links tr")].some(r => r.innerText.includes("lease") && /\d+m\d+s/.test(r.innerText))`, 5*time.Second)
+
+	hide := func(hidden bool) {
+		b.eval(fmt.Sprintf(`Object.defineProperty(document, "hidden", {value: %v, configurable: true}); document.dispatchEvent(new Event("visibilitychange"))`, hidden))
+	}
+	hide(true)
+	if !network.Crash("3") {
+		t.Fatal("carol cannot be killed")
+	}
+	carol := fmt.Sprintf(`document.querySelector('#nodes [data-peer="%s"]')`, peers[2].ID())
+	b.await(fmt.Sprintf(`!live.edges.some(e => e.from === "%s")`, peers[2].ID()), 20*time.Second) // it is told
+	if b.eval("Boolean("+carol+")") != true {
+		t.Error("a page that is hidden draws")
+	}
+	hide(false)
+	b.await("!"+carol, 5*time.Second)
+	if n := b.eval(`[...document.querySelectorAll("#events li")].filter(e => e.textContent.includes("the link of carol") || e.textContent.includes("to carol")).length`); n != 1.0 {
+		t.Errorf("that carol has gone is told %v times", n)
+	}
+	b.await(`heat <= 0`, 20*time.Second)
 
 	b.size(390, 844, true, "dark")
 	b.await(`matchMedia("(prefers-color-scheme: dark)").matches`, 5*time.Second)

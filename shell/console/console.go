@@ -32,7 +32,9 @@ var page embed.FS
 
 // Config is what a console shows.
 type Config struct {
-	// Map draws the map. It is called twice a second.
+	// Map takes the map. It is called twice a second at most while a page is open, every
+	// few seconds while all pages are hidden, and not at all while there is none. It is
+	// never called by two goroutines at once, and the map is the console's own.
 	Map func() *netmap.Map
 
 	// Why tells in words why a peer cannot be reached, or how it is. Nil: the page says
@@ -55,18 +57,21 @@ type Console struct {
 	wg     sync.WaitGroup
 	whys   chan struct{} // a token for each that is looked for
 
+	came chan struct{} // a page has been opened, or is looked at again
+
+	taking sync.Mutex     // held while the map is taken; before mu
+	base   [2]*netmap.Map // rates are since the older one, the newer takes its place; guarded by taking
+	before *netmap.Map    // the last one; guarded by taking
+
 	mu      sync.Mutex
-	past    []moment // oldest first, the last one is what is now
-	octets  int      // of past
+	past    history       // of maps without their traffic
+	now     []byte        // the map with its traffic
+	taken   time.Time     // when now was; zero: never
+	cost    time.Duration // of taking it
+	told    time.Time     // when the pages were last told
+	telling uint64        // how often
 	news    []event
 	viewers map[*viewer]bool
-}
-
-// moment is the map from some time on.
-type moment struct {
-	at   time.Time
-	doc  []byte
-	drew *netmap.Map
 }
 
 // event is a change of the map in words.
@@ -76,7 +81,10 @@ type event struct {
 }
 
 // viewer is a page that is open.
-type viewer struct{ wake chan struct{} }
+type viewer struct {
+	wake   chan struct{}
+	hidden bool
+}
 
 // Start serves a console until its Close, on a port of the loopback interface.
 func Start(cfg Config) (*Console, error) {
@@ -84,13 +92,12 @@ func Start(cfg Config) (*Console, error) {
 	if err != nil {
 		return nil, fmt.Errorf("console: %w", err)
 	}
-	c := &Console{cfg: cfg, token: rand.Text(), host: l.Addr().String(), whys: make(chan struct{}, maxWhys), viewers: map[*viewer]bool{}}
+	c := &Console{cfg: cfg, token: rand.Text(), host: l.Addr().String(), whys: make(chan struct{}, maxWhys), came: make(chan struct{}, 1), viewers: map[*viewer]bool{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.server = &http.Server{
 		Handler: c.handler(), ReadHeaderTimeout: headersWithin, MaxHeaderBytes: maxHeaders,
 		BaseContext: func(net.Listener) context.Context { return c.ctx },
 	}
-	c.draw(time.Now())
 	c.wg.Go(func() { _ = c.server.Serve(l) }) // its end is that of Close
 	c.wg.Go(c.watch)
 	return c, nil
@@ -106,52 +113,100 @@ func (c *Console) Close() {
 	c.wg.Wait()
 }
 
-// watch draws the map again and again.
+// watch takes the map again and again while somebody looks.
 func (c *Console) watch() {
-	t := time.NewTicker(every)
+	t := time.NewTimer(0)
 	defer t.Stop()
 	for {
 		select {
 		case <-c.ctx.Done():
 			return
-		case now := <-t.C:
-			c.draw(now)
+		case <-c.came:
+		case <-t.C:
 		}
+		pace := c.pace()
+		if pace == 0 {
+			continue // until somebody comes
+		}
+		c.look(pace / 2) // the timer is not that exact
+		t.Reset(c.pace())
 	}
 }
 
-// draw takes the map, and tells the pages if it is another one.
-func (c *Console) draw(now time.Time) {
-	m := c.cfg.Map()
-	doc, err := json.Marshal(m)
-	if err != nil {
-		return // unreachable: plain values
-	}
+// pace is how often the map is to be taken; 0 while nobody looks.
+func (c *Console) pace() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.past) > 1 && (now.Sub(c.past[1].at) > kept || c.octets > maxKept) {
-		c.octets -= len(c.past[0].doc)
-		c.past = c.past[1:]
+	if len(c.viewers) == 0 {
+		return 0
 	}
-	if len(c.past) > 0 {
-		before := &c.past[len(c.past)-1]
-		if string(before.doc) == string(doc) {
-			return
+	pace := everyHidden
+	for v := range c.viewers {
+		if !v.hidden {
+			pace = every
 		}
-		for _, text := range netmap.Changes(before.drew, m) {
-			if c.news = append(c.news, event{now, text}); len(c.news) > maxEvents {
-				c.news = c.news[1:]
-			}
-		}
-		before.drew = nil // only needed to compare
 	}
-	c.past = append(c.past, moment{now, doc, m})
-	c.octets += len(doc)
+	return max(pace, c.cost*takeShare)
+}
+
+// look takes the map unless there is one that is not older than some time.
+func (c *Console) look(old time.Duration) {
+	c.taking.Lock()
+	defer c.taking.Unlock()
+	c.mu.Lock()
+	fresh := !c.taken.IsZero() && time.Since(c.taken) < max(old, c.cost*takeShare/2)
+	c.mu.Unlock()
+	if !fresh {
+		c.take()
+	}
+}
+
+// take takes the map, and tells the pages if it is another one. taking is held.
+func (c *Console) take() {
+	begun := time.Now()
+	m := c.cfg.Map()
+	still, err1 := json.Marshal(m.Still())
+	c.compare(m)
+	now, err2 := json.Marshal(m)
+	if err1 != nil || err2 != nil {
+		return // unreachable: plain values
+	}
+	changes := netmap.Changes(c.before, m)
+	c.before = m
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now, c.taken = now, begun
+	another := c.past.add(begun, still)
+	c.past.trim(begun.Add(-kept), maxKept)
+	for _, text := range changes {
+		if c.news = append(c.news, event{begun, text}); len(c.news) > maxEvents {
+			c.news = c.news[1:]
+		}
+	}
+	c.cost = time.Since(begun)
+	if !another && begun.Sub(c.told) < trafficEvery {
+		return
+	}
+	c.told = begun
+	c.telling++
 	for v := range c.viewers {
 		select {
 		case v.wake <- struct{}{}:
 		default:
 		}
+	}
+}
+
+// compare gives a map its rates, unless nobody has looked for long. taking is held.
+func (c *Console) compare(m *netmap.Map) {
+	const missed = 2 // times
+	if c.before == nil || m.Time.Sub(c.before.Time) > missed*everyHidden {
+		c.base = [2]*netmap.Map{m, m}
+		return
+	}
+	m.Since(c.base[0])
+	if m.Time.Sub(c.base[1].Time) >= trafficEvery {
+		c.base = [2]*netmap.Map{c.base[1], m}
 	}
 }
 
@@ -190,9 +245,10 @@ func (c *Console) handler() http.Handler {
 	})
 }
 
-// live sends the map now and whenever it changes, and what has happened, a line each.
+// live sends the map now and whenever it changes, the traffic from time to time, and what has
+// happened, a line each. While it does, somebody looks, if only at a page that is hidden.
 func (c *Console) live(w http.ResponseWriter, r *http.Request) {
-	v := &viewer{wake: make(chan struct{}, 1)}
+	v := &viewer{wake: make(chan struct{}, 1), hidden: r.FormValue("hidden") != ""}
 	c.mu.Lock()
 	full := len(c.viewers) >= maxViewers
 	if !full {
@@ -208,7 +264,13 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 		delete(c.viewers, v)
 		c.mu.Unlock()
 	}()
+	select {
+	case c.came <- struct{}{}:
+	default:
+	}
+	c.look(every)
 	var told time.Time
+	var heard uint64
 	flusher := http.NewResponseController(w)
 	for {
 		line := struct {
@@ -216,7 +278,8 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 			Map    json.RawMessage `json:"map"`
 		}{Events: []event{}}
 		c.mu.Lock()
-		line.Map = c.past[len(c.past)-1].doc
+		heard = c.telling
+		line.Map = c.now
 		for _, e := range c.news {
 			if e.Time.After(told) {
 				line.Events = append(line.Events, e)
@@ -229,30 +292,29 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 		if err := errors.Join(json.NewEncoder(w).Encode(line), flusher.Flush()); err != nil {
 			return
 		}
-		select {
-		case <-v.wake:
-		case <-r.Context().Done():
-			return
+		for again := true; again; {
+			select {
+			case <-v.wake:
+			case <-r.Context().Done():
+				return
+			}
+			c.mu.Lock()
+			again = c.telling == heard // it was about what this page has got
+			c.mu.Unlock()
 		}
 	}
 }
 
-// earlier sends the map of some seconds ago, or the oldest that is known.
+// earlier sends the map of some seconds ago without traffic, or the oldest that is known.
 func (c *Console) earlier(w http.ResponseWriter, r *http.Request) {
 	seconds, err := strconv.Atoi(r.FormValue("seconds"))
 	if err != nil || seconds < 0 || seconds > int(kept.Seconds()) {
 		http.Error(w, "seconds is a number up to 600", http.StatusBadRequest)
 		return
 	}
-	at := time.Now().Add(-time.Duration(seconds) * time.Second)
+	c.look(every)
 	c.mu.Lock()
-	doc := c.past[0].doc
-	for _, m := range c.past {
-		if m.at.After(at) {
-			break
-		}
-		doc = m.doc
-	}
+	doc := c.past.when(time.Now().Add(-time.Duration(seconds) * time.Second))
 	c.mu.Unlock()
 	_, _ = w.Write(doc) // the page may be gone
 }

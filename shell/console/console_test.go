@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -200,35 +201,146 @@ func TestPast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := new(network)
 		c := &Console{cfg: Config{Map: n.take}, viewers: map[*viewer]bool{}}
+		many := make([]string, 100)
+		for i := range many {
+			many[i] = fmt.Sprint("peer", i)
+		}
+		begun := time.Now()
 		for i := range 900 { // 15 minutes
-			n.set("a", fmt.Sprint("p", i))
-			c.draw(time.Now())
-			c.draw(time.Now()) // nothing new
+			n.set(append([]string{"a", fmt.Sprint("p", i)}, many...)...)
+			c.take()
+			c.take() // nothing new
 			time.Sleep(time.Second)
 		}
-		if len(c.past) < 600 || len(c.past) > 602 {
-			t.Errorf("%d moments are kept", len(c.past))
-		}
-		for _, m := range c.past[:len(c.past)-1] {
-			if m.drew != nil {
-				t.Fatal("an earlier map is kept twice")
-			}
+		if n := len(c.past.past); n < 599 || n > 601 {
+			t.Errorf("%d moments are kept", n)
 		}
 		sum := 0
-		for _, m := range c.past {
-			sum += len(m.doc)
+		for _, m := range c.past.past {
+			sum += m.octets()
 		}
-		if sum != c.octets {
-			t.Errorf("%d octets are kept, counted %d", sum, c.octets)
+		if sum != c.past.kept || sum > 900*(1<<10) || c.past.size < 10<<10 {
+			t.Errorf("%d octets are kept, counted %d, beside %d", sum, c.past.kept, c.past.size)
+		}
+		for i := 300; i < 900; i++ {
+			var m netmap.Map
+			if err := json.Unmarshal(c.past.when(begun.Add(time.Duration(i)*time.Second+time.Second/2)), &m); err != nil || len(m.Peers) != 102 || m.Peers[1].ID != fmt.Sprint("p", i) {
+				t.Fatalf("in second %d: %v %+v", i, err, m)
+			}
 		}
 		if len(c.news) != maxEvents {
 			t.Errorf("%d events", len(c.news))
 		}
-		c.octets += maxKept
-		n.set("a")
-		c.draw(time.Now())
-		if len(c.past) != 2 {
-			t.Errorf("%d moments beyond the bound", len(c.past))
+		c.past.trim(begun, c.past.kept+c.past.size-1)
+		if n := len(c.past.past); n < 598 || n > 600 {
+			t.Errorf("%d moments beyond the bound", n)
+		}
+		c.past.trim(begun, 0)
+		if len(c.past.past) != 0 || c.past.kept != 0 || len(c.past.when(begun)) != c.past.size {
+			t.Errorf("without room %d moments are kept", len(c.past.past))
 		}
 	})
+}
+
+// TestHistory: whatever the documents are, each is given back as it was.
+func TestHistory(t *testing.T) {
+	docs := []string{"", "a", `a},{b},{c`, `a},{c},{b`, `},{},{},{`, `},{},{`, `c},{b},{a},{b},{a`, "", `x},{a},{b`, "a"}
+	var h history
+	begun := time.Now()
+	at := func(i int) time.Time { return begun.Add(time.Duration(i) * time.Second) }
+	for i, d := range docs {
+		if !h.add(at(i), []byte(d)) || h.add(at(i), []byte(d)) {
+			t.Errorf("document %d is not what was before", i)
+		}
+	}
+	for i, d := range docs {
+		if got := h.when(at(i)); string(got) != d {
+			t.Errorf("document %d: %q, want %q", i, got, d)
+		}
+	}
+	if got := h.when(at(-1)); string(got) != docs[0] {
+		t.Errorf("the oldest: %q", got)
+	}
+}
+
+// TestNobodyLooks: the map is taken while a page is open, seldom while it is hidden, and not at
+// all before and after.
+func TestNobodyLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := new(network)
+		n.set("a", "b")
+		takes := 0
+		c := &Console{cfg: Config{Map: func() *netmap.Map { takes++; return n.take() }}, viewers: map[*viewer]bool{}, came: make(chan struct{}, 1)}
+		c.ctx, c.cancel = context.WithCancel(t.Context())
+		c.wg.Go(c.watch)
+		count := func(query string, want int) {
+			t.Helper()
+			ctx, cancel := context.WithCancel(t.Context())
+			before := takes
+			if query != "" {
+				c.wg.Go(func() {
+					c.live(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/api/live?"+query, nil))
+				})
+			}
+			time.Sleep(time.Minute)
+			if got := takes - before; got < want || got > want+want/50+2*min(want, 1) {
+				t.Errorf("%q: taken %d times, want %d", query, got, want)
+			}
+			cancel()
+			synctest.Wait()
+		}
+		count("", 0)
+		count("look", 120)
+		count("", 0)
+		count("hidden=1", 12)
+		count("", 0)
+		c.cancel()
+		c.wg.Wait()
+	})
+}
+
+// TestRates: the page gets the traffic every two seconds, with rates, though nothing else changes.
+func TestRates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sent uint64
+		c := &Console{cfg: Config{Map: func() *netmap.Map {
+			sent += 500
+			return &netmap.Map{Time: time.Now(), Self: "a", Edges: []netmap.Edge{{From: "a", To: "b", Kind: netmap.KindLink, Traffic: &netmap.Traffic{Sent: sent}}}}
+		}}}
+		for range 40 {
+			c.take()
+			time.Sleep(every)
+		}
+		var m netmap.Map
+		if err := json.Unmarshal(c.now, &m); err != nil || m.Edges[0].Traffic.Rate == nil || m.Edges[0].Traffic.Rate.Sent != 1000 {
+			t.Errorf("%v %s", err, c.now)
+		}
+		if c.telling != 10 || len(c.past.past) != 0 {
+			t.Errorf("in 20 s the pages were told %d times, and %d maps kept", c.telling, len(c.past.past))
+		}
+		time.Sleep(time.Hour)
+		c.take()
+		if m = (netmap.Map{}); json.Unmarshal(c.now, &m) != nil || m.Edges[0].Traffic.Rate != nil {
+			t.Errorf("a rate over an hour: %s", c.now)
+		}
+	})
+}
+
+// BenchmarkTake is what a map of 1,000 peers costs beside drawing it, when each time one of them
+// comes and another goes.
+func BenchmarkTake(b *testing.B) {
+	n := new(network)
+	peers := make([]string, 1000)
+	for i := range peers {
+		peers[i] = id.PeerFromSeed(id.NetGroup, fmt.Append(nil, i)).String()
+	}
+	c := &Console{cfg: Config{Map: n.take}, viewers: map[*viewer]bool{}}
+	i := 0
+	for b.Loop() {
+		i++
+		peers[1+i%999] = id.PeerFromSeed(id.NetGroup, fmt.Append(nil, 1000+i)).String()
+		n.set(peers...)
+		c.take()
+	}
+	b.ReportMetric(float64(c.past.kept)/float64(max(len(c.past.past), 1)), "octets/moment")
 }

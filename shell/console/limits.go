@@ -3,14 +3,24 @@ package console
 import "time"
 
 const (
-	// every is how often the map is drawn, and so how late the page may be.
-	every = 500 * time.Millisecond
+	// every is how often the map is taken while somebody looks, and so how late the page may
+	// be; everyHidden likewise while all pages are hidden. Nobody looks, none is taken.
+	every       = 500 * time.Millisecond
+	everyHidden = 5 * time.Second
+
+	// takeShare is which part of the time taking maps may need at most: a large one is taken
+	// less often.
+	takeShare = 20
+
+	// trafficEvery is how often the page gets the traffic while nothing else changes, and
+	// the least over which rates are measured.
+	trafficEvery = 2 * time.Second
 
 	// kept is how far back the page can look.
 	kept = 10 * time.Minute
 
 	// maxKept bounds the octets of earlier maps; the oldest go first.
-	maxKept = 16 << 20
+	maxKept = 4 << 20
 
 	// maxViewers bounds the pages that are open at the same time.
 	maxViewers = 16

@@ -251,8 +251,10 @@ func (b *builder) group(g *peergroup.Group, parent string) {
 	if rdv.Role() == rendezvous.Rendezvous {
 		b.role(b.self, "rendezvous")
 	}
+	seen := map[id.Peer]bool{b.self: true}
 	member := func(p id.Peer) {
-		if p != b.self && !slices.Contains(x.Members, p.String()) && len(x.Members) < maxPeers {
+		if !seen[p] && len(x.Members) < maxPeers {
+			seen[p] = true
 			x.Members = append(x.Members, p.String())
 		}
 	}

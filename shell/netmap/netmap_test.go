@@ -19,6 +19,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/message"
 	"github.com/juxta-p2p/juxta/core/transport/memory"
 	"github.com/juxta-p2p/juxta/peergroup"
+	"github.com/juxta-p2p/juxta/protocols/discovery"
 	"github.com/juxta-p2p/juxta/shell/netmap"
 )
 
@@ -251,6 +252,30 @@ func TestTraffic(t *testing.T) {
 			t.Error("no time gives no rate")
 		}
 	})
+}
+
+// BenchmarkTake takes a map of as many peers as one has at most, most of them known by their
+// advertisements alone.
+func BenchmarkTake(b *testing.B) {
+	net := memory.New(memory.Config{})
+	p, err := peergroup.Start(b.Context(), peergroup.Config{Name: "ann", NoLAN: true, Roles: peergroup.Roles{Rendezvous: true},
+		Transports: []endpoint.Transport{net.Transport(memory.TransportConfig{Name: "ann"})}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer p.Close()
+	const peers = 1000
+	for i := range peers - 1 {
+		adv := &advertisements.Peer{ID: id.PeerFromSeed(id.NetGroup, fmt.Append(nil, i)), Group: id.NetGroup, Name: fmt.Sprint("peer ", i)}
+		if err := p.Net().Discovery().Publish(b.Context(), adv, discovery.Lifetime{Local: time.Hour}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		if m := netmap.Take(p); len(m.Peers) != peers {
+			b.Fatalf("%d peers", len(m.Peers))
+		}
+	}
 }
 
 func BenchmarkSVG(b *testing.B) {

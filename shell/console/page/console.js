@@ -10,6 +10,7 @@ history.replaceState(null, "", location.pathname);
 const ask = (path, options) => fetch(path, { ...options, headers: { Authorization: "Bearer " + token }, cache: "no-store" });
 
 const shownEvents = 200;
+const settled = 0.25; // what moves less, nobody sees
 let live = null;      // the latest map
 let past = null;      // the map of another moment, if one is looked at
 let chosen = "";      // ID of the peer that was clicked
@@ -25,7 +26,33 @@ function element(name, parent, text) {
 }
 const label = (p) => p.name || p.short;
 const short = (s) => (s.length > 18 ? s.slice(0, 17) + "…" : s);
-const byID = (map, id) => map.peers.find((p) => p.id === id);
+const index = new WeakMap(); // map -> ID -> peer
+function byID(map, id) {
+  if (!index.has(map)) index.set(map, new Map(map.peers.map((p) => [p.id, p])));
+  return index.get(map).get(id);
+}
+
+function size(octets) {
+  let unit = 0;
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  for (; octets >= 1024 && unit < units.length - 1; unit++) octets /= 1024;
+  return octets.toFixed(unit ? 1 : 0) + " " + units[unit];
+}
+const time = (s) => (s >= 3600 ? Math.floor(s / 3600) + "h" : "") + (s >= 60 ? Math.floor((s % 3600) / 60) + "m" : "") + (s % 60) + "s";
+const now = (t, way) => (t.rate ? size(t.rate[way + "_octets"]) + "/s" : "");
+const carried = (t, way) => t[way] + ", " + size(t[way + "_octets"]);
+
+// about tells of an edge in one line.
+function about(e) {
+  let text = (e.kind + " " + (e.detail || "")).trim();
+  if (e.left) text += "; ends in " + time(e.left);
+  const t = e.traffic;
+  if (t) {
+    text += "; in " + carried(t, "received") + (t.rate ? ", now " + now(t, "received") : "");
+    text += "; out " + carried(t, "sent") + (t.rate ? ", now " + now(t, "sent") : "");
+  }
+  return text;
+}
 
 function show(map) {
   const self = byID(map, map.self);
@@ -38,7 +65,13 @@ function show(map) {
   });
   $("peer-count").textContent = map.peers.length + (map.more ? map.more : 0);
   rows("groups", map.groups, (g) => [g.name, g.role, g.members.length]);
-  rows("pipes", map.pipes, (p) => [p.name, p.type, p.received, p.waiting, p.dropped]);
+  const name = (id) => label(byID(map, id) || { short: "?" });
+  rows("links", map.edges.filter((e) => e.traffic || e.left), (e) => {
+    const t = e.traffic;
+    const traffic = t ? [carried(t, "received"), now(t, "received"), carried(t, "sent"), now(t, "sent")] : ["", "", "", ""];
+    return [name(e.from) + " → " + name(e.to), e.kind, e.left ? time(e.left) : "", ...traffic];
+  });
+  rows("pipes", map.pipes, (p) => [p.name, p.type, p.received, p.rate === undefined ? "" : p.rate.toFixed(1) + "/s", p.waiting, p.dropped]);
   if (chosen && !byID(map, chosen)) choose("");
 }
 
@@ -87,9 +120,8 @@ function graph(map) {
       const line = document.createElementNS(svgNS, "line");
       line.setAttribute("class", edge.kind);
       const title = line.appendChild(document.createElementNS(svgNS, "title"));
-      title.textContent = (edge.kind + " " + (edge.detail || "")).trim();
       $("edges").append(line);
-      return { edge, line };
+      return { edge, line, title };
     });
     const beside = new Map(); // edges between the same two peers lie side by side
     for (const l of lines) {
@@ -99,6 +131,11 @@ function graph(map) {
     }
     for (const all of beside.values()) all.forEach((l, i) => { l.aside = (i - (all.length - 1) / 2) * 5 * (l.edge.from < l.edge.to ? 1 : -1); });
     changed = true;
+  }
+  const latest = new Map(map.edges.map((e) => [key(e), e]));
+  for (const l of lines) {
+    const text = about(latest.get(key(l.edge)) || l.edge);
+    if (l.title.textContent !== text) l.title.textContent = text;
   }
   if (changed) {
     if (heat <= 0) requestAnimationFrame(step);
@@ -123,12 +160,15 @@ function step() {
     const dx = a.x - b.x, dy = a.y - b.y, f = Math.hypot(dx, dy) / ideal;
     a.vx -= dx * f; a.vy -= dy * f; b.vx += dx * f; b.vy += dy * f;
   }
+  let moved = 0;
   for (const n of all) {
+    const wasX = n.x, wasY = n.y;
     n.vx -= n.x * 0.06; n.vy -= n.y * 0.06;
     const d = Math.hypot(n.vx, n.vy) || 1, m = Math.min(d, 14 * heat + 0.2);
     n.x = Math.max(-430, Math.min(430, n.x + (n.vx / d) * m));
     n.y = Math.max(-285, Math.min(270, n.y + (n.vy / d) * m));
     n.vx = n.vy = 0;
+    moved = Math.max(moved, Math.abs(n.x - wasX), Math.abs(n.y - wasY));
     n.g.setAttribute("transform", `translate(${n.x.toFixed(1)} ${n.y.toFixed(1)})`);
   }
   for (const { edge, line, aside } of lines) {
@@ -137,7 +177,7 @@ function step() {
     line.setAttribute("x1", a.x + x); line.setAttribute("y1", a.y + y); line.setAttribute("x2", b.x + x); line.setAttribute("y2", b.y + y);
   }
   frame(all);
-  heat -= 0.012;
+  heat = moved < settled ? 0 : heat - 0.012; // nothing is drawn again until something changes
   if (heat > 0) requestAnimationFrame(step);
 }
 
@@ -222,13 +262,23 @@ function state(text, bad) {
   $("state").classList.toggle("bad", Boolean(bad));
 }
 
+// A page that nobody sees asks for less, and draws nothing.
+let following = new AbortController();
+document.addEventListener("visibilitychange", () => {
+  following.abort();
+  if (!document.hidden && live && !past) show(live);
+});
+
 async function follow() {
   for (;;) {
+    following = new AbortController();
+    const mine = following.signal;
     try {
-      const answer = await ask("api/live");
+      const answer = await ask("api/live" + (document.hidden ? "?hidden=1" : ""), { signal: mine });
       if (answer.status === 401) { state("this address is not valid any more: open the one that console prints", true); return; }
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       state("live");
+      let first = true;
       for (let rest = ""; ;) {
         const { value, done } = await reader.read();
         if (done) break;
@@ -238,14 +288,17 @@ async function follow() {
         for (const line of all) {
           if (!line) continue;
           const news = JSON.parse(line);
+          if (first) $("events").replaceChildren(); // it tells all that is known
+          first = false;
           for (const e of news.events || []) tell(e.time, e.text);
           if (news.map) {
             live = news.map;
-            if (!past) show(live);
+            if (!past && !document.hidden) show(live);
           }
         }
       }
     } catch (err) { /* told below */ }
+    if (mine.aborted) continue;
     state("the peer does not answer; trying again", true);
     await new Promise((r) => setTimeout(r, 2000));
   }
