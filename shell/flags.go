@@ -40,6 +40,7 @@ type options struct {
 	word       string // one of programWords, or empty
 	argument   string // of the word
 	offline    bool   // the commands need no peer
+	console    bool   // up serves the page of console
 }
 
 // parseFlags reads the command line behind the peer's configuration base. known
@@ -76,6 +77,7 @@ func parseFlags(base peergroup.Config, args []string, known func(word string) *i
 	f.BoolVar(&o.noPager, "no-pager", false, "")
 	f.Func("attach", "", func(s string) error { o.attach = s; return notEmpty(s) })
 	f.Func("session", "", func(s string) error { o.session = s; return notEmpty(s) })
+	f.BoolVar(&o.console, "console", false, "")
 	f.BoolVar(&o.json, "json", false, "")
 	f.Func("log", "", func(s string) error {
 		var l slog.Level
@@ -102,6 +104,8 @@ func parseFlags(base peergroup.Config, args []string, known func(word string) *i
 		if err := attachable(f); err != nil {
 			return o, err
 		}
+	} else if o.console {
+		return o, errNotUp
 	} else if o.session != "" {
 		return o, errors.New("--session is for --attach")
 	}
@@ -158,6 +162,8 @@ func (o *options) takeWord(f *flag.FlagSet, rest []string) error {
 	switch {
 	case o.attach != "" || o.session != "":
 		return fmt.Errorf("%s and --attach exclude each other", o.word)
+	case o.console && o.word != "up":
+		return errNotUp
 	case o.word == "up" && o.argument != "":
 		if o.peer.Name != "" && o.peer.Name != o.argument {
 			return fmt.Errorf("the peer is called either %s or %s", o.argument, o.peer.Name)
@@ -170,6 +176,9 @@ func (o *options) takeWord(f *flag.FlagSet, rest []string) error {
 	}
 	return nil
 }
+
+// errNotUp tells who asks for the page without a peer that goes on running.
+var errNotUp = errors.New("--console is for up; elsewhere the command console starts the page")
 
 // attachable says which options are of no use when no peer is started.
 func attachable(f *flag.FlagSet) (err error) {

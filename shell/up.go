@@ -3,6 +3,7 @@ package shell
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"time"
@@ -27,6 +28,14 @@ func (p *program) up(ctx context.Context, cancel context.CancelFunc) int {
 		s.Notice("talk", "nobody can talk to you: "+err.Error())
 	}
 	p.resume()
+	if p.console {
+		page, err := p.host.Console(0)
+		if err != nil {
+			return p.fail(interp.StatusStart, interp.CodeStart, short(err).Error())
+		}
+		defer page.Close()
+		p.tellPage(page.URL())
+	}
 	if p.hasCommand {
 		if status := s.Run(ctx, p.commands); s.StopOnError && status != interp.StatusOK && ctx.Err() == nil {
 			return status
@@ -45,6 +54,16 @@ func (p *program) up(ctx context.Context, cancel context.CancelFunc) int {
 	}
 	notify("STOPPING=1")
 	return interp.StatusOK
+}
+
+// tellPage prints the address of the page as a result: it is the key to the page, too, and
+// not a matter of the log.
+func (p *program) tellPage(url string) {
+	line := url + "\n"
+	if p.json {
+		line = `{"url":"` + url + `"}` + "\n" // nothing in it needs to be escaped
+	}
+	_, _ = io.WriteString(p.stdout, line) // who does not want it runs console
 }
 
 // notify tells the service manager, if there is one that wants to know: a datagram

@@ -5,9 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -149,6 +152,48 @@ func TestUp(t *testing.T) {
 	}
 	if status, _, errs := run(t, "", "running"); status != 3 || !strings.Contains(errs, "no peer of this user runs; juxta up NAME starts one") {
 		t.Errorf("%d, %q", status, errs)
+	}
+}
+
+// TestUpConsole: the address of the page is printed once, opens it, and ends with the peer; only
+// up has the option.
+func TestUpConsole(t *testing.T) {
+	runtimeFolder(t)
+	ann := up(t, "ann", "--console", "--log", "error")
+	urls := regexp.MustCompile(`(?m)^(http://127\.0\.0\.1:\d+/)#(\w+)$`).FindAllStringSubmatch(ann.errs.String(), -1)
+	if len(urls) != 1 || strings.Count(ann.errs.String(), urls[0][2]) != 1 {
+		t.Fatalf("%q in %s", urls, ann.errs)
+	}
+	ask := func() (*http.Response, error) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, urls[0][1]+"api/past?seconds=0", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+urls[0][2])
+		return (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+	}
+	answer, err := ask()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if b, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != http.StatusOK || !strings.Contains(string(b), `"name":"ann"`) {
+		t.Errorf("%d %v %s", answer.StatusCode, err, b)
+	}
+	if status := ann.wait(); status != 0 {
+		t.Errorf("status %d; %s", status, ann.errs)
+	}
+	if answer, err := ask(); err == nil {
+		answer.Body.Close()
+		t.Error("the page is there without the peer")
+	}
+	for _, args := range [][]string{{"--console", "-c", "version"}, {"--console", "running"}, {"running", "--console"}, {"--console"}} {
+		if status, _, errs := run(t, "", args...); status != 1 && status != 2 || !strings.Contains(errs, "--console is for up") {
+			t.Errorf("%q: %d %s", args, status, errs)
+		}
+	}
+	if status, _, errs := run(t, "", "--attach", "ann", "--console"); status == 0 || !strings.Contains(errs, "--console is for a peer that is started") {
+		t.Errorf("%d %s", status, errs)
 	}
 }
 

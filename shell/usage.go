@@ -50,6 +50,7 @@ func programOptions() []programOption {
 		{flag: "--claimed", help: "take peers that go by an ID made of a key without showing it, as original JXTA 2.7 peers do"},
 		{flag: "--control", value: "on|off", words: onOff, help: "let other programs of this user control the peer of an interactive shell (default: on)"},
 		{flag: "--no-pager", help: "do not show long output page by page with $PAGER (default: less, if there is one)"},
+		{flag: "--console", help: "with up: serve the live page of the command console, and print its address"},
 		{flag: "--attach", value: "PEER", kind: peerValue, help: "start no peer but run the commands at one that runs, by its name or socket"},
 		{flag: "--session", value: "NAME", help: "with --attach: keep variables there from one run to the next"},
 		{flag: "--json", help: "results, notices and errors as JSON, one object a line"},

@@ -19,7 +19,9 @@ func consoleCommand(h *Host) *interp.Command {
 		Complete: nothing,
 		Details: "It prints an address to open on this machine; nobody else can. The part behind # is the key\n" +
 			"to the page: who has it sees what this peer sees. The page shows a graph, tables and events as\n" +
-			"they happen, the last ten minutes, and the reason why a peer is out of reach. Ctrl-C ends it.\n" +
+			"they happen, the last ten minutes in which a page was open, and the reason why a peer is out of\n" +
+			"reach. While no page is open it costs nothing. Ctrl-C ends it; up --console serves it as long as\n" +
+			"a peer runs. How to read it is in docs/map.md.\n" +
 			"JSON: url.",
 		Examples: []interp.Example{{Line: "page = console -b", Text: "beside the prompt, until unset page"}, {Line: "console -p 8080", Text: "always at the same port, until Ctrl-C"}},
 		Run: func(ctx context.Context, c *interp.Call) error {
@@ -28,10 +30,7 @@ func consoleCommand(h *Host) *interp.Command {
 			if err != nil || port >= ports {
 				return interp.Usagef("-p wants the number of a port, not %q", c.Value("p", ""))
 			}
-			page, err := console.Start(console.Config{
-				Map: func() *netmap.Map { return netmap.Take(h.peer) },
-				Why: func(ctx context.Context, p id.Peer) string { return whyText(h.peer.Why(ctx, p, h.peerName(p))) }, Port: port,
-			})
+			page, err := h.Console(port)
 			if err != nil {
 				return interp.Because(err, "the page cannot be served")
 			}
@@ -49,6 +48,15 @@ func consoleCommand(h *Host) *interp.Command {
 			return ctx.Err()
 		},
 	}
+}
+
+// Console serves the live page of the peer on a port of this machine, 0 for any that is free.
+// The caller closes it.
+func (h *Host) Console(port int) (*console.Console, error) {
+	return console.Start(console.Config{
+		Map: func() *netmap.Map { return netmap.Take(h.peer) },
+		Why: func(ctx context.Context, p id.Peer) string { return whyText(h.peer.Why(ctx, p, h.peerName(p))) }, Port: port,
+	})
 }
 
 // whyText is a report for people. It tells names of strangers, so each of its lines is made one.
