@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -167,6 +169,31 @@ func TestNamesAreOneLine(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestFieldsAreDocumented: docs/map.md tells of every field that JSON can have.
+func TestFieldsAreDocumented(t *testing.T) {
+	b, err := os.ReadFile("../../docs/map.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(b), "## JSON")
+	text, _, _ = strings.Cut(text, "## The page")
+	fields := 0
+	for _, part := range []any{netmap.Map{}, netmap.Peer{}, netmap.Edge{}, netmap.Group{}, netmap.Pipe{}, netmap.Traffic{}, netmap.Rate{}} {
+		for f := range reflect.TypeOf(part).Fields() {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if name == "" {
+				continue
+			}
+			if fields++; !strings.Contains(text, "`"+name+"`") {
+				t.Errorf("the field %s of %T is not there", name, part)
+			}
+		}
+	}
+	if fields < 35 {
+		t.Errorf("%d fields", fields)
+	}
 }
 
 // TestLayout: the same map gives the same drawing, and nothing lies outside of it.
