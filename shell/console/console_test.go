@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -269,21 +270,21 @@ func TestNobodyLooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := new(network)
 		n.set("a", "b")
-		takes := 0
-		c := &Console{cfg: Config{Map: func() *netmap.Map { takes++; return n.take() }}, viewers: map[*viewer]bool{}, came: make(chan struct{}, 1)}
+		var takes atomic.Int64
+		c := &Console{cfg: Config{Map: func() *netmap.Map { takes.Add(1); return n.take() }}, viewers: map[*viewer]bool{}, came: make(chan struct{}, 1)}
 		c.ctx, c.cancel = context.WithCancel(t.Context())
 		c.wg.Go(c.watch)
 		count := func(query string, want int) {
 			t.Helper()
 			ctx, cancel := context.WithCancel(t.Context())
-			before := takes
+			before := int(takes.Load())
 			if query != "" {
 				c.wg.Go(func() {
 					c.live(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/api/live?"+query, nil))
 				})
 			}
 			time.Sleep(time.Minute)
-			if got := takes - before; got < want || got > want+want/50+2*min(want, 1) {
+			if got := int(takes.Load()) - before; got < want || got > want+want/50+2*min(want, 1) {
 				t.Errorf("%q: taken %d times, want %d", query, got, want)
 			}
 			cancel()
