@@ -224,6 +224,7 @@ func TestRandom(t *testing.T) {
 			{id.NewGroup(id.Group{}).String(), "uuid-", id.KindGroup},
 			{id.NewGroup(parent).String(), "uuid-", id.KindGroup},
 			{id.NewModuleClass().String(), "uuid-", id.KindModuleClass},
+			{id.NewModuleRole(id.ClassResolver).String(), "uuid-DEADBEEFDEAFBABAFEEDBABE00000002", id.KindModuleClass},
 			{id.NewModuleSpec(id.ClassResolver).String(), "uuid-DEADBEEFDEAFBABAFEEDBABE00000002", id.KindModuleSpec},
 		} {
 			got, err := id.Parse(made.text)

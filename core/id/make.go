@@ -115,6 +115,15 @@ func NewModuleClass() ModuleClass {
 	return ModuleClass{fromOctets("uuid", b[:], KindModuleClass)}
 }
 
+// NewModuleRole makes a random ID of the same class in another role, for groups
+// that have several services of one class.
+func NewModuleRole(c ModuleClass) ModuleClass {
+	b := c.octets()
+	clear(b[16:])
+	fillV4(b[16:32])
+	return ModuleClass{fromOctets(c.format(), b[:32], KindModuleClass)}
+}
+
 // NewModuleSpec makes a random spec ID of the class.
 func NewModuleSpec(c ModuleClass) ModuleSpec {
 	b := c.octets()

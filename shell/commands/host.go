@@ -96,7 +96,7 @@ func (h *Host) Commands() []*interp.Command {
 		newpgrpCommand, joinCommand, loginCommand, whoCommand, requestCommand, inviteCommand, acceptCommand, revokeCommand,
 		banCommand, leaveCommand, chpgrpCommand,
 		shareCommand, findCommand, fetchCommand, unshareCommand, callCommand,
-		talkCommand, xferCommand, newpipeCommand, mkadvCommand, mkpipeCommand, mkmsgCommand, putCommand, getCommand, sendCommand, recvCommand,
+		talkCommand, xferCommand, newpipeCommand, mkadvCommand, newmoduleclassCommand, newmodulespecCommand, mkpipeCommand, mkmsgCommand, putCommand, getCommand, sendCommand, recvCommand,
 		envCommand, setCommand, unsetCommand, catCommand, echoCommand, grepCommand, wcCommand, moreCommand,
 		whereCommand, selectCommand, sortCommand, countCommand, firstCommand, lastCommand,
 		shellCommand, sourceCommand, aliasCommand, timeCommand, watchCommand,
