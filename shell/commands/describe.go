@@ -1,15 +1,21 @@
 package commands
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/juxta-p2p/juxta/advertisements"
+	"github.com/juxta-p2p/juxta/advertisements/credential"
+	"github.com/juxta-p2p/juxta/core/identity"
 	"github.com/juxta-p2p/juxta/core/message"
+	"github.com/juxta-p2p/juxta/core/xmldoc"
 	"github.com/juxta-p2p/juxta/peergroup"
 	"github.com/juxta-p2p/juxta/protocols/pipe"
 	"github.com/juxta-p2p/juxta/shell/console"
+	"github.com/juxta-p2p/juxta/shell/interp"
 )
 
 // Classes of objects, as env shows them.
@@ -25,11 +31,13 @@ const (
 	classDocument = "document"
 	classPage     = "page"
 	classListener = "listener"
+	classCred     = "credential"
+	classCert     = "certificate"
 )
 
 // Describe tells the class, a one-line description and the text of an object of
 // a variable: XML of advertisements, IDs of groups and pipe ends, the list of
-// elements of messages.
+// elements of messages, XML of credentials, PEM of certificates.
 func (h *Host) Describe(object any) (class, description, text string) {
 	switch x := object.(type) {
 	case *peergroup.Group:
@@ -52,6 +60,10 @@ func (h *Host) Describe(object any) (class, description, text string) {
 		return classDocument, fmt.Sprintf("%d octets", len(x)), documentText(x)
 	case *console.Console:
 		return classPage, x.URL(), x.URL()
+	case *credential.Credential:
+		return classCred, fmt.Sprintf("%s, %s, of %s", x.Subject(), x.Kind, x.Group.Short()), credentialText(x)
+	case *x509.Certificate:
+		return classCert, fmt.Sprintf("%s, until %s", x.Subject.CommonName, interp.Text(x.NotAfter)), pemText(x)
 	case *xferUser:
 		return classListener, fmt.Sprintf("files for %s in %s", x.user, x.group.Name()), x.user
 	case *listener:
@@ -67,6 +79,31 @@ func xmlText(adv advertisements.Advertisement) string {
 		return "this advertisement cannot be printed: " + err.Error() + "\n"
 	}
 	return strings.TrimRight(string(b), "\n") + "\n"
+}
+
+// credentialText prints a credential as others see it.
+func credentialText(c *credential.Credential) string {
+	b, err := xmldoc.MarshalIndent(c)
+	if err != nil {
+		return "this credential cannot be printed: " + err.Error() + "\n"
+	}
+	return strings.TrimRight(string(b), "\n") + "\n"
+}
+
+// pemText prints certificates.
+func pemText(all ...*x509.Certificate) string {
+	var b strings.Builder
+	for _, x := range all {
+		_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: x.Raw}) // a builder takes everything
+	}
+	return b.String()
+}
+
+// certificateText tells people what a certificate says.
+func certificateText(x *x509.Certificate) string {
+	return fmt.Sprintf("Subject : %s\nIssuer : %s\nSerial : %s\nFrom : %s\nUntil : %s\nKey : %s %s\n",
+		x.Subject.CommonName, x.Issuer.CommonName, x.SerialNumber.Text(16), interp.Text(x.NotBefore), interp.Text(x.NotAfter),
+		x.PublicKeyAlgorithm, identity.Fingerprint(x.RawSubjectPublicKeyInfo))
 }
 
 // documentText is the text of a document, or what stands for octets that are no

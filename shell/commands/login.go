@@ -19,8 +19,8 @@ func loginCommand(h *Host) *interp.Command {
 			{Letter: "r", Name: "resign", Help: "give the membership up instead, without leaving the group"},
 			{Letter: "i", Help: "accepted as in the original shell; it changes nothing"}},
 		Details: "What the group asks for, such as a name and a password, is asked here, the password\nwithout showing it, or comes from a file. A group that issues certificates asks for\nnothing, and takes the one that accept has taken.\n" +
-			"JSON: group, group_id, kind, name.\nStatus 4: the password is wrong, or there is no certificate.",
-		Examples: []interp.Example{{Line: "login", Before: "| me", Text: "asks for what the current group wants to know"},
+			"A name left of = keeps the credential.\nJSON: variable (if there is a name for it), group, group_id, kind, name.\nStatus 4: the password is wrong, or there is no certificate.",
+		Examples: []interp.Example{{Line: "login", Before: "| me", Text: "asks for what the current group wants to know"}, {Line: "mine = login", Before: "| me", Text: "and keeps the credential, for cat"},
 			{Line: "login -f crew.txt crew", Before: "join crew; chpgrp rootgroup", Text: "takes it from lines like \"password: …\""}},
 		Run: func(ctx context.Context, c *interp.Call) error {
 			g := h.group()
@@ -49,9 +49,13 @@ func loginCommand(h *Host) *interp.Command {
 			if err := m.SetDefault(cred); err != nil {
 				return interp.Because(err, "cannot show it")
 			}
-			if c.JSON() {
-				c.Row(interp.Field{Name: "group", Value: g.Name()}, interp.Field{Name: "group_id", Value: g.ID().String()},
-					interp.Field{Name: "kind", Value: cred.Kind.String()}, interp.Field{Name: "name", Value: cred.Subject()})
+			fields := []interp.Field{{Name: "group", Value: g.Name()}, {Name: "group_id", Value: g.ID().String()},
+				{Name: "kind", Value: cred.Kind.String()}, {Name: "name", Value: cred.Subject()}}
+			switch {
+			case c.Named():
+				return c.Made(cred, "", fields...)
+			case c.JSON():
+				c.Row(fields...)
 			}
 			return nil
 		},
