@@ -184,6 +184,15 @@ func (s *Service) Own() *x509.Certificate {
 	return s.member[0]
 }
 
+// Root returns the group's own certificate, which signs those of the members; nil
+// if the group has none. It must not be changed.
+func (s *Service) Root() *x509.Certificate {
+	if s.plain == nil {
+		return nil
+	}
+	return s.plain.certificate()
+}
+
 // invited reports whether this peer can sign with a key of its own: it has a
 // certificate, or the key of the group.
 func (s *Service) invited() bool { return s.Own() != nil || s.cfg.Issuer != nil }

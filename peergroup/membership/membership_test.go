@@ -630,6 +630,9 @@ func TestStore(t *testing.T) {
 	if !boss2.CanInvite() || len(boss2.Issued()) != 1 {
 		t.Errorf("the founder is none any more: %t, %d", boss2.CanInvite(), len(boss2.Issued()))
 	}
+	if !c.issuer.Certificate().Equal(boss2.Root()) || !c.issuer.Certificate().Equal(bob2.Root()) {
+		t.Error("the group's own certificate is another one")
+	}
 	if _, _, err := boss2.Check(mustJoin(t, bob2), bobs.Peer()); err != nil {
 		t.Error(err)
 	}

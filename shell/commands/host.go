@@ -94,6 +94,7 @@ func (h *Host) Commands() []*interp.Command {
 		whoamiCommand, identityCommand, peersCommand, groupsCommand, searchCommand, publishCommand, infoCommand, flushCommand, dumpcmCommand,
 		rdvstatusCommand, rdvcontrolCommand, metricsCommand, limitsCommand, peerinfoCommand, routeCommand, whyCommand, mapCommand, consoleCommand, monitorCommand, traceCommand, transportsCommand, relaystatusCommand, rdvserverCommand, yardCommand,
 		newpgrpCommand, joinCommand, loginCommand, whoCommand, requestCommand, inviteCommand, acceptCommand, revokeCommand,
+		psestatusCommand, psecertsCommand, psekeysCommand, psenewcsrCommand, psesigncsrCommand, pseimportcertCommand, psedumpcredCommand,
 		banCommand, leaveCommand, chpgrpCommand,
 		shareCommand, findCommand, fetchCommand, unshareCommand, callCommand,
 		talkCommand, xferCommand, newpipeCommand, mkadvCommand, newmoduleclassCommand, newmodulespecCommand, mkpipeCommand, mkmsgCommand, putCommand, getCommand, sendCommand, recvCommand,
@@ -102,6 +103,7 @@ func (h *Host) Commands() []*interp.Command {
 		shellCommand, sourceCommand, aliasCommand, timeCommand, watchCommand,
 		importfileCommand, exportfileCommand, sleepCommand, historyCommand, clearCommand,
 		helpCommand, manCommand, versionCommand, memCommand, loggingCommand, storehomeCommand, exitCommand,
+		psecreatekeyCommand, psedupkeyCommand, pseeraseCommand,
 		sftpCommand, instjarCommand, uninstjarCommand, peerconfigCommand,
 	} {
 		c := h.forMembers(f(h))

@@ -31,9 +31,9 @@ func requestCommand(h *Host) *interp.Command {
 			"JSON: variable, fingerprint.",
 		Examples: []interp.Example{{Line: "request | exportfile bob.request", Text: "writes it to a file, to be sent"}, {Line: "r = request", Text: "keeps it in a variable"}},
 		Run: func(_ context.Context, c *interp.Call) error {
-			i := h.peer.Identity()
-			if i == nil || i.Peer() != h.peer.ID() {
-				return interp.Failf("this peer's ID is not made of a key")
+			i, err := h.ownKey()
+			if err != nil {
+				return err
 			}
 			return printed(c, membership.Request(i), interp.Field{Name: "fingerprint", Value: i.Fingerprint()})
 		},
@@ -50,39 +50,51 @@ func inviteCommand(h *Host) *interp.Command {
 		Examples: []interp.Example{{Line: "invite bob bob.request | exportfile bob.pem", Text: "an invitation for a year", Before: withRequest},
 			{Line: "invite -t 24h bob bob.request", Text: "for a day", Before: withRequest}},
 		Run: func(_ context.Context, c *interp.Call) error {
-			g := h.group()
-			m := g.Membership()
 			term, err := c.Duration("t", inviteFor)
 			if err != nil {
 				return err
 			}
-			b, err := pemOf(c, c.Args[1])
-			if err != nil {
-				return err
-			}
-			key, err := membership.ReadRequest(b)
-			if err != nil {
-				return interp.Because(err, "that is no request").Try("request prints one at the peer to be invited")
-			}
-			if isClosed(g) {
-				return inviteClosed(c, g, key, c.Args[0].Text, term)
-			}
-			invitation, err := m.Invite(key, c.Args[0].Text, term)
-			if err != nil {
-				return notFounder(err)
-			}
-			var x *x509.Certificate
-			for _, x = range m.Issued() {
-				continue // the last is the one just issued
-			}
-			spki, err := x509.MarshalPKIXPublicKey(key)
-			if err != nil || x == nil {
-				return interp.Because(err, "cannot show it")
-			}
-			return printed(c, invitation, interp.Field{Name: "name", Value: c.Args[0].Text}, interp.Field{Name: "serial", Value: x.SerialNumber.Text(16)},
-				interp.Field{Name: "fingerprint", Value: identity.Fingerprint(spki)}, interp.Field{Name: "until", Value: x.NotAfter})
+			return h.invite(c, c.Args[0].Text, c.Args[1], term)
 		},
 	}
+}
+
+// invite invites whoever made a request, under a name, or that of its fingerprint if it
+// is empty.
+func (h *Host) invite(c *interp.Call, name string, request interp.Arg, term time.Duration) error {
+	g := h.group()
+	m := g.Membership()
+	b, err := pemOf(c, request)
+	if err != nil {
+		return err
+	}
+	key, err := membership.ReadRequest(b)
+	if err != nil {
+		return interp.Because(err, "that is no request").Try("request prints one at the peer to be invited")
+	}
+	spki, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return interp.Because(err, "that is no key")
+	}
+	if name == "" {
+		name = identity.Fingerprint(spki)
+	}
+	if isClosed(g) {
+		return inviteClosed(c, g, spki, name, term)
+	}
+	invitation, err := m.Invite(key, name, term)
+	if err != nil {
+		return notFounder(err)
+	}
+	var x *x509.Certificate
+	for _, x = range m.Issued() {
+		continue // the last is the one just issued
+	}
+	if x == nil {
+		return interp.Failf("cannot show it")
+	}
+	return printed(c, invitation, interp.Field{Name: "name", Value: name}, interp.Field{Name: "serial", Value: x.SerialNumber.Text(16)},
+		interp.Field{Name: "fingerprint", Value: identity.Fingerprint(spki)}, interp.Field{Name: "until", Value: x.NotAfter})
 }
 
 func acceptCommand(h *Host) *interp.Command {
@@ -125,11 +137,7 @@ func isClosed(g *peergroup.Group) bool {
 }
 
 // inviteClosed invites to a closed group.
-func inviteClosed(c *interp.Call, g *peergroup.Group, key any, name string, term time.Duration) error {
-	spki, err := x509.MarshalPKIXPublicKey(key)
-	if err != nil {
-		return interp.Because(err, "that is no key")
-	}
+func inviteClosed(c *interp.Call, g *peergroup.Group, spki []byte, name string, term time.Duration) error {
 	inv, err := g.Invite(spki, name, term)
 	if errors.Is(err, governance.ErrNotModerator) {
 		return interp.Deniedf("only moderators of %s can invite", g.Name())
