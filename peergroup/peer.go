@@ -337,6 +337,9 @@ func (p *Peer) chance() *rand.Rand {
 // Identity returns the peer's key, or nil if its ID was given.
 func (p *Peer) Identity() *identity.Identity { return p.ident }
 
+// Logger returns Config.Logger, one that drops everything if that is nil.
+func (p *Peer) Logger() *slog.Logger { return p.cfg.Logger }
+
 // Home returns the folder with what the peer keeps, or "".
 func (p *Peer) Home() string { return p.cfg.Home }
 

@@ -66,6 +66,8 @@ func (h *Host) Describe(object any) (class, description, text string) {
 		return classCert, fmt.Sprintf("%s, until %s", x.Subject.CommonName, interp.Text(x.NotAfter)), pemText(x)
 	case *xferUser:
 		return classListener, fmt.Sprintf("files for %s in %s", x.user, x.group.Name()), x.user
+	case *shellDaemon:
+		return classListener, fmt.Sprintf("remote shell in %s", x.group.Name()), x.group.Name()
 	case *listener:
 		return classListener, fmt.Sprintf("%s in %s", x.user, x.group.Name()), x.user
 	}

@@ -92,7 +92,7 @@ func (h *Host) Commands() []*interp.Command {
 	for _, f := range []func(*Host) *interp.Command{
 		statusCommand, netcheckCommand, pingCommand,
 		whoamiCommand, identityCommand, peersCommand, groupsCommand, searchCommand, publishCommand, infoCommand, flushCommand, dumpcmCommand,
-		rdvstatusCommand, rdvcontrolCommand, metricsCommand, limitsCommand, peerinfoCommand, routeCommand, whyCommand, mapCommand, consoleCommand, monitorCommand, traceCommand, transportsCommand, relaystatusCommand, rdvserverCommand, yardCommand,
+		rdvstatusCommand, rdvcontrolCommand, metricsCommand, limitsCommand, peerinfoCommand, routeCommand, whyCommand, mapCommand, consoleCommand, monitorCommand, traceCommand, transportsCommand, relaystatusCommand, rdvserverCommand, rshCommand, rshdCommand, yardCommand,
 		newpgrpCommand, joinCommand, loginCommand, whoCommand, requestCommand, inviteCommand, acceptCommand, revokeCommand,
 		psestatusCommand, psecertsCommand, psekeysCommand, psenewcsrCommand, psesigncsrCommand, pseimportcertCommand, psedumpcredCommand,
 		banCommand, leaveCommand, chpgrpCommand,

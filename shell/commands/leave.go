@@ -40,6 +40,10 @@ func leaveCommand(h *Host) *interp.Command {
 					if !gone(x) {
 						continue
 					}
+				case *shellDaemon:
+					if !gone(x.group) {
+						continue
+					}
 				case *listener:
 					if !gone(x.group) {
 						continue
@@ -56,7 +60,10 @@ func leaveCommand(h *Host) *interp.Command {
 				if _, err := c.Session.Vars.Remove(v.Name); err != nil {
 					return err
 				}
-				if l, ok := v.Object.(*listener); ok {
+				switch l := v.Object.(type) {
+				case *listener:
+					_ = l.Close()
+				case *shellDaemon:
 					_ = l.Close()
 				}
 			}

@@ -17,6 +17,11 @@ const (
 	// maxDepth is how deep commands may stand in each other that run scripts.
 	maxDepth = 16
 
+	// restrictedText is how many octets variables may put into a pipeline of a
+	// restricted session: a short line with the same variable a thousand times must
+	// not fill the memory of another's machine.
+	restrictedText = 64 << 10
+
 	// interruptHolds is how long Ctrl-C holds for a line that is about to run: it
 	// may be pressed between Enter and the start of the command.
 	interruptHolds = 500 * time.Millisecond

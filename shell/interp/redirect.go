@@ -25,6 +25,13 @@ type files struct {
 // if there is no error.
 func (s *Session) redirect(ctx context.Context, p lang.Pipeline, calls []*Call) (*files, *Error) {
 	f := new(files)
+	if s.Restricted {
+		for i := range p {
+			if p[i].In != nil || p[i].Out != nil {
+				return nil, noFiles()
+			}
+		}
+	}
 	if w := p[0].In; w != nil {
 		name, err := s.fileName(w)
 		if err != nil {

@@ -71,7 +71,7 @@ func (s *Session) branch(ctx context.Context, x *lang.If, test bool) bool {
 
 func (s *Session) loop(ctx context.Context, x *lang.For, test bool) bool {
 	for i := range x.Words {
-		text, err := x.Words[i].Expand(s.text)
+		text, err := s.expander().expand(&x.Words[i])
 		if err == nil {
 			err = s.Store(x.Name, text)
 		}

@@ -28,6 +28,11 @@ type Config struct {
 	Height      func() int // its rows; nil: not known, and nothing is paged
 	StopOnError bool       // a failing command ends the script; for scripts
 
+	// Restricted is for a user who is not that of this machine: no files ("<" and ">"),
+	// no results in variables (name = …), and no line into which variables put
+	// more than 64 KiB. What commands may do is for Commands to say, and Program should be nil.
+	Restricted bool
+
 	// ReadLine asks the user for a line, ReadSecret for one without showing it. Nil:
 	// nobody can be asked. io.EOF: the user has left.
 	ReadLine   func(ctx context.Context, prompt string) (string, error)
@@ -215,8 +220,9 @@ func (s *Session) pipeline(ctx context.Context, p lang.Pipeline) int {
 		return s.assignText(&p[0])
 	}
 	calls := make([]*Call, len(p))
+	words := s.expander()
 	for i := range p {
-		c, err := s.call(&p[i])
+		c, err := s.call(&p[i], words)
 		if err != nil {
 			s.Report(commandName(&p[i]), err)
 			return err.Status
@@ -291,7 +297,9 @@ func (s *Session) runOne(ctx context.Context, c *Call) (failure *Error) {
 	defer func() {
 		if r := recover(); r != nil {
 			failure = Failf("internal error: %v", r)
-			fmt.Fprintf(s.Err, "%s\n", debug.Stack())
+			if !s.Restricted { // strangers need not know what the program looks like
+				fmt.Fprintf(s.Err, "%s\n", debug.Stack())
+			}
 		}
 		c.out.flush()
 		if st, ok := c.out.(*stream); ok {
@@ -320,6 +328,10 @@ func (s *Session) runOne(ctx context.Context, c *Call) (failure *Error) {
 
 // assignText stores a text under a name.
 func (s *Session) assignText(c *lang.Command) int {
+	if s.Restricted {
+		s.Report("=", noVariables())
+		return StatusDenied
+	}
 	text, err := c.Words[0].Expand(s.text)
 	if err == nil {
 		err = s.Store(c.Assign, text)
@@ -332,11 +344,17 @@ func (s *Session) assignText(c *lang.Command) int {
 }
 
 // call finds the command and reads its options.
-func (s *Session) call(c *lang.Command) (*Call, *Error) {
+func (s *Session) call(c *lang.Command, words *expander) (*Call, *Error) {
+	if s.Restricted && c.Assign != "" {
+		return nil, noVariables()
+	}
 	args := make([]Arg, len(c.Words))
 	for i := range c.Words {
 		w := &c.Words[i]
-		text, err := w.Expand(s.text)
+		text, err := words.expand(w)
+		if errors.Is(err, errTooMuch) {
+			return nil, Deniedf("%s", trimPackage(err))
+		}
 		if err != nil {
 			return nil, Failf("%s", trimPackage(err)).Try(`env lists the variables; a dollar sign in 'single quotes' is just that`)
 		}
