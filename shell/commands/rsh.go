@@ -116,7 +116,7 @@ func (h *Host) openShell(ctx context.Context, c *interp.Call, wait time.Duration
 	if err != nil {
 		return nil, h.notThere(ctx, p, err)
 	}
-	r := &remoteShell{call: c, name: h.peerName(p)}
+	r := &remoteShell{call: c, name: words(h.peerName(p))}
 	v := remote.View{Terminal: c.Session.Terminal && !c.JSON(), Width: c.Session.Width()}
 	if r.client, err = remote.Open(short, conn, v); err != nil {
 		if ctx.Err() != nil {
@@ -169,7 +169,7 @@ func (r *remoteShell) run(ctx context.Context, line string) (over bool, err erro
 	case ctx.Err() != nil:
 		return true, context.Cause(ctx)
 	case err != nil:
-		return true, r.failure(err)
+		return !errors.Is(err, remote.ErrLine), r.failure(err)
 	case status != interp.StatusOK:
 		return over, &interp.Error{Status: status, Code: interp.CodeFailed, Message: fmt.Sprintf("status %d there", status)}
 	}

@@ -59,7 +59,8 @@ func rshdCommand(h *Host) *interp.Command {
 			"They have a session of their own in the current group, with these commands, of which some options are missing:\n" + wrapWords(visitorWords()) +
 			"no files, no programs, no variables of their own, and nothing that changes this peer. Each session and each line\n" +
 			"is told here and in the log. docs/shell.md tells what this protects, and what not.\n" +
-			"JSON: variable, peers, members, right, commands; with -l peer_id, name, since, lines, last.",
+			"JSON: variable, peers, members, right, commands; with -l peer_id, name, since, lines, last.\n" +
+			"What visitors do are notices with event (came, typed, left, refused), peer_id, said.",
 		Examples: []interp.Example{{Line: "rshd ann", Text: "ann may look around here, if ann is a variable with the peer that you mean"},
 			{Line: "rshd -l", Text: "who is here", Before: "rshd ann", Status: interp.StatusNotFound}, {Line: "rshd -k", Text: "nobody may any more", Before: "rshd ann"},
 			{Line: "rshd -m -r shell", Text: "who has the right \"shell\" in a group with certificates", Before: "echo 'shell: bob' > crew.rights\nnewpgrp -j --certificates --rights crew.rights team"}},
@@ -220,10 +221,10 @@ func (h *Host) startShell(ctx context.Context, c *interp.Call, name string) erro
 		return pipeError(err, "cannot listen")
 	}
 	d.life, d.end = context.WithCancel(context.Background())
-	words := visitorWords()
+	list := visitorWords()
 	told := &visitorEvents{host: h}
 	d.host = remote.NewHost(remote.HostConfig{
-		Welcome: fmt.Sprintf("the shell of %s in %s, to look around: %s; exit leaves", g.PeerName(), g.Name(), words),
+		Welcome: fmt.Sprintf("the shell of %s in %s, to look around: %s; exit leaves", g.PeerName(), g.Name(), list),
 		Session: func(cfg interp.Config) (*interp.Session, func() string, error) { return h.visitorSession(g, cfg) },
 		Event:   told.tell,
 	})
@@ -239,10 +240,10 @@ func (h *Host) startShell(ctx context.Context, c *interp.Call, name string) erro
 	h.peer.Logger().Info("rshd: begins", "group", g.Name(), "peers", peers, "members", who.members, "right", who.right)
 	if c.JSON() {
 		c.Row(interp.Field{Name: "variable", Value: name}, interp.Field{Name: "peers", Value: peers}, interp.Field{Name: "members", Value: who.members},
-			interp.Field{Name: "right", Value: who.right}, interp.Field{Name: "commands", Value: strings.Split(words, ", ")})
+			interp.Field{Name: "right", Value: who.right}, interp.Field{Name: "commands", Value: strings.Split(list, ", ")})
 	}
-	c.Notice("%s may come to %s: rsh %s", who.text(), g.Name(), oneLine(g.PeerName()))
-	c.Notice("they can run %s; they see what this peer is, its addresses, and whom it knows in %s; rshd -k ends it", words, g.Name())
+	c.Notice("%s may come to %s: rsh %s", who.text(), g.Name(), words(oneLine(g.PeerName())))
+	c.Notice("they can run %s; they see what this peer is, its addresses, and whom it knows in %s; rshd -k ends it", list, g.Name())
 	return nil
 }
 
@@ -330,7 +331,7 @@ func (v *visitorEvents) tell(e remote.Event) {
 		}
 	}
 	h := v.host
-	who := h.peerName(e.Peer)
+	who := words(h.peerName(e.Peer)) // a name may hold anything
 	text := ""
 	switch e.Kind {
 	case remote.Came:
@@ -354,7 +355,7 @@ func (h *Host) listVisitors(c *interp.Call, d *shellDaemon) error {
 	all := d.host.Sessions()
 	slices.SortFunc(all, func(a, b remote.Info) int { return a.Since.Compare(b.Since) })
 	for _, x := range all {
-		c.Row(interp.Field{Name: "peer_id", Value: x.Peer.String(), Short: x.Peer.Short()}, interp.Field{Name: "name", Value: h.peerName(x.Peer)},
+		c.Row(interp.Field{Name: "peer_id", Value: x.Peer.String(), Short: x.Peer.Short()}, interp.Field{Name: "name", Value: words(h.peerName(x.Peer))},
 			interp.Field{Name: "since", Value: x.Since}, interp.Field{Name: "lines", Value: x.Lines}, interp.Field{Name: "last", Value: x.Last})
 	}
 	if len(all) == 0 {

@@ -47,3 +47,19 @@ func noVariables() *Error {
 func noFiles() *Error {
 	return Deniedf("no files can be read or written here").Try("the command without < and > shows what it has to say")
 }
+
+// borrow returns what gives a name back to what it means now, so that the loops of a
+// restricted session leave nothing behind that adds up.
+func (v *Variables) borrow(name string) (restore func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	old, ok := v.byKey[name]
+	return func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		delete(v.byKey, name)
+		if ok {
+			v.byKey[name] = old
+		}
+	}
+}

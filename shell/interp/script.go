@@ -70,6 +70,9 @@ func (s *Session) branch(ctx context.Context, x *lang.If, test bool) bool {
 }
 
 func (s *Session) loop(ctx context.Context, x *lang.For, test bool) bool {
+	if s.Restricted {
+		defer s.Vars.borrow(x.Name)()
+	}
 	for i := range x.Words {
 		text, err := s.expander().expand(&x.Words[i])
 		if err == nil {

@@ -29,7 +29,7 @@ type Config struct {
 	StopOnError bool       // a failing command ends the script; for scripts
 
 	// Restricted is for a user who is not that of this machine: no files ("<" and ">"),
-	// no results in variables (name = …), and no line into which variables put
+	// no results in variables (name = …), none of loops behind their end, and no line into which variables put
 	// more than 64 KiB. What commands may do is for Commands to say, and Program should be nil.
 	Restricted bool
 
