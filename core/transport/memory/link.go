@@ -62,9 +62,9 @@ func newLinks(from, to *Transport, which uint64) (a, b *link) {
 }
 
 func (l *link) Peer() id.Peer            { return l.peer.t.host.Peer }
-func (l *link) Proven() bool             { return true } // nobody can lie inside one process
+func (l *link) Proven() bool             { return true }                                        // nobody can lie inside one process
 func (l *link) Juxta() bool              { return !l.t.cfg.Original && !l.peer.t.cfg.Original } // see endpoint.IsJuxta
-func (l *link) Encrypted() bool          { return true } // see endpoint.Encrypted
+func (l *link) Encrypted() bool          { return true }                                        // see endpoint.Encrypted
 func (l *link) Local() endpoint.Address  { return l.t.address() }
 func (l *link) Remote() endpoint.Address { return endpoint.Address{Protocol: Protocol, Host: l.remote} }
 func (l *link) Outgoing() bool           { return l.outgoing }
