@@ -17,6 +17,9 @@ import (
 	"github.com/juxta-p2p/juxta/shell/interp"
 )
 
+// errUnknown is the error of a command line that begins with a word that means nothing.
+var errUnknown = errors.New("there is neither a command nor a script")
+
 // options are what the command line says.
 type options struct {
 	peer       peergroup.Config
@@ -30,6 +33,7 @@ type options struct {
 	commands   string      // -c
 	hasCommand bool
 	script     string
+	unknown    string // neither a command nor a script
 	keepGoing  bool
 	version    bool
 	help       bool
@@ -123,6 +127,9 @@ func parseFlags(base peergroup.Config, args []string, known func(word string) *i
 	case command != nil && !o.hasCommand:
 		o.commands, o.hasCommand = script(rest), true
 		o.offline = slices.Contains([]string{"help", "man", "version"}, rest[0]) || slices.Contains(rest, "--help") && !command.Raw
+	case len(rest) > 0 && !o.hasCommand && isWordlike(rest[0]) && !isFile(rest[0]):
+		o.unknown = rest[0]
+		return o, fmt.Errorf("%w %q", errUnknown, rest[0])
 	case len(rest) > 1:
 		return o, fmt.Errorf("one script at most, not %q", rest[1])
 	case len(rest) == 1 && o.hasCommand:
@@ -191,6 +198,11 @@ func attachable(f *flag.FlagSet) (err error) {
 }
 
 // isFile reports whether there is a file of that name.
+// isWordlike reports whether a name is more like that of a command than that of a file.
+func isWordlike(name string) bool {
+	return name != "-" && !strings.ContainsAny(name, "/\\.")
+}
+
 func isFile(name string) bool {
 	info, err := os.Stat(name)
 	return err == nil && info.Mode().IsRegular()

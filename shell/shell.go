@@ -59,7 +59,14 @@ func start(ctx context.Context, own Options) int {
 	p.options = o
 	switch {
 	case err != nil:
-		return p.fail(interp.StatusUsage, interp.CodeUsage, fmt.Sprintf("%v; %s --help tells the options", err, own.Program))
+		hint := own.Program + " --help tells the options"
+		if errors.Is(err, errUnknown) {
+			hint = own.Program + " help lists the commands"
+			if near := interp.New(interp.Config{Commands: known}).Nearest(o.unknown); near != "" {
+				hint = "did you mean " + near + "?"
+			}
+		}
+		return p.fail(interp.StatusUsage, interp.CodeUsage, fmt.Sprintf("%v; %s", err, hint))
 	case o.help:
 		fmt.Fprint(own.Stdout, usage(own.Program, known))
 		return interp.StatusOK
@@ -136,7 +143,7 @@ func (p *program) run(ctx context.Context) int {
 	p.peer.Logger = p.logger()
 	p.peer.Passphrase = p.passphrase(ctx)
 
-	peer, note, err := startPeer(context.WithoutCancel(ctx), &p.options)
+	peer, note, err := startPeer(context.WithoutCancel(ctx), p.own.Program, &p.options)
 	if err != nil {
 		return p.fail(interp.StatusStart, interp.CodeStart, whyNot(err))
 	}

@@ -10,7 +10,7 @@ import (
 func exportfileCommand(*Host) *interp.Command {
 	return &interp.Command{
 		Name: "exportfile", Family: familyLanguage, Summary: "writes a variable, or the output of another command, to a file",
-		Args: "[FILE] [VARIABLE]", MaxArgs: 2,
+		Args: "[FILE] [VARIABLE]", MaxArgs: 2, File: func(n int) bool { return n == 0 },
 		Options:  []interp.Option{{Letter: "f", Name: "file", Value: "FILE", Help: "the file, as in the original shell"}},
 		Details:  "Documents are written as they are, everything else as its text. The file is replaced\nonly when all is there to be written.",
 		Examples: []interp.Example{{Line: "exportfile adv.xml adv0", Text: "keeps an advertisement"}, {Line: "peers -r | exportfile peers.txt", Text: "keeps a list"}},

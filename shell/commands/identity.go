@@ -15,7 +15,7 @@ func identityCommand(h *Host) *interp.Command {
 	words := []string{"export", "passphrase", "rotate"}
 	return &interp.Command{
 		Name: "identity", Family: familyPeers, Summary: "takes care of the key that makes this peer who it is",
-		Args: "export FILE | passphrase | rotate [routine|moved|compromised]", MinArgs: 1, MaxArgs: 2,
+		Args: "export FILE | passphrase | rotate [routine|moved|compromised]", MinArgs: 1, MaxArgs: 2, File: func(n int) bool { return n == 1 },
 		Complete: func(_ *interp.Session, n int) []interp.Suggestion {
 			if n > 0 {
 				return nil

@@ -20,7 +20,7 @@ const maxFile = 16 << 20
 func importfileCommand(*Host) *interp.Command {
 	return &interp.Command{
 		Name: "importfile", Family: familyLanguage, Summary: "reads a file into a document",
-		Args: "[FILE] [VARIABLE]", MaxArgs: 2,
+		Args: "[FILE] [VARIABLE]", MaxArgs: 2, File: func(n int) bool { return n == 0 },
 		Options:  []interp.Option{{Letter: "f", Name: "file", Value: "FILE", Help: "the file, as in the original shell"}},
 		Details:  "Files of any content up to 16 MiB. The variable may also stand left of \"=\".\nJSON: variable, file, octets.",
 		Examples: []interp.Example{{Line: "doc = importfile notes.txt", Text: "reads the file"}, {Line: "importfile -f a.xml adv", Text: "the same in the old way"}},

@@ -43,7 +43,7 @@ func shellCommand(*Host) *interp.Command {
 func sourceCommand(*Host) *interp.Command {
 	return &interp.Command{
 		Name: "source", Family: familyLanguage, Summary: "runs the commands of a file",
-		Args: "FILE", MinArgs: 1, MaxArgs: 1,
+		Args: "FILE", MinArgs: 1, MaxArgs: 1, File: func(int) bool { return true },
 		Details: "As if they were typed here: variables stay. A first line that begins with #! is a comment.",
 		Examples: []interp.Example{{Line: "echo version > greet.jsh; source greet.jsh", Text: "makes a script and runs it"},
 			{Line: "echo version > greet.jsh; source greet.jsh > log.txt", Text: "and keeps what it writes"}},

@@ -80,7 +80,7 @@ func (h *Host) Resume() error {
 func shareCommand(h *Host) *interp.Command {
 	return &interp.Command{
 		Name: "share", Family: familyPipes, Summary: "shares files and folders with the group, or lists what is shared",
-		Args: "[FILE or FOLDER]...", MaxArgs: -1, Complete: nothing,
+		Args: "[FILE or FOLDER]...", MaxArgs: -1, Complete: nothing, File: func(int) bool { return true },
 		Options: []interp.Option{{Letter: "n", Name: "name", Value: "NAME", Help: "under another name"},
 			{Letter: "k", Name: "words", Value: "WORDS", Help: "also to be found by these, with commas between them"},
 			{Letter: "r", Name: "replicas", Value: "N", Help: "so many members are to have it"}},

@@ -30,7 +30,7 @@ const reportWait = 30 * time.Second
 func xferCommand(h *Host) *interp.Command {
 	return &interp.Command{
 		Name: "xfer", Family: familyPipes, Summary: "sends files to users of other shells, also of the original one",
-		Args: "register USER | login USER | logout USER | search | send USER FILE", MinArgs: 1, MaxArgs: 3,
+		Args: "register USER | login USER | logout USER | search | send USER FILE", MinArgs: 1, MaxArgs: 3, File: func(n int) bool { return n == 2 },
 		Options: []interp.Option{
 			{Letter: "o", Name: "output", Value: "FOLDER", Help: "with login: where files go (default: xfer in the home of this peer)"},
 			{Letter: "s", Name: "stream", Help: "with login and send: over a socket; with register: a secure pipe"},

@@ -40,6 +40,10 @@ type Command struct {
 	// at once and from memory. Nil: names of variables.
 	Complete func(s *Session, n int) []Suggestion
 
+	// File reports whether the n-th argument (from 0) may be a file or folder, which is then
+	// completed, too. Nil: none is. Values of options are if they are called FILE or FOLDER.
+	File func(n int) bool
+
 	// Run does the work. ctx ends on Ctrl-C, and when nobody reads the output. It
 	// returns nil or an error, best an *Error.
 	Run func(ctx context.Context, c *Call) error

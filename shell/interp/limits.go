@@ -39,6 +39,9 @@ const (
 	// maxVariables bounds the environment, which listings of a large network fill.
 	maxVariables = 100_000
 
+	// maxFilesRead is how many files of a folder are looked at for completion.
+	maxFilesRead = 1000
+
 	// maxSuggestions bounds what the completion menu is given.
 	maxSuggestions = 100
 )

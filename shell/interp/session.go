@@ -369,7 +369,7 @@ func (s *Session) call(c *lang.Command, words *expander) (*Call, *Error) {
 	}
 	if cmd == nil {
 		e := &Error{Status: StatusUsage, Code: CodeUnknown, Message: fmt.Sprintf("there is no command %q", name), Hint: "help lists the commands"}
-		if near := s.nearest(name); near != "" {
+		if near := s.Nearest(name); near != "" {
 			e.Hint = "did you mean " + near + "?"
 		}
 		return nil, e

@@ -7,8 +7,8 @@ import (
 	"github.com/juxta-p2p/juxta/shell/lang"
 )
 
-// nearest returns the command whose name is most like the text, or "" if none is.
-func (s *Session) nearest(name string) string {
+// Nearest returns the command whose name is most like the text, or "" if none is.
+func (s *Session) Nearest(name string) string {
 	const farthest = 2 // typing errors
 	best, found := farthest+1, ""
 	for _, c := range s.All() {
@@ -80,6 +80,9 @@ func distance(a, b string) int {
 // It looks at nothing but memory, and at what Config.Externs lists.
 func (s *Session) Complete(before string, asked bool) []Suggestion {
 	words, partial := lang.Tail(before)
+	if files, ok := s.redirected(partial); ok && asked {
+		return s.menu(files, partial)
+	}
 	if strings.ContainsAny(partial, " \t") || partial == "" && !asked {
 		return nil // the menu replaces text up to a blank; and it should not pop up unasked
 	}
@@ -94,8 +97,14 @@ func (s *Session) Complete(before string, asked bool) []Suggestion {
 			all = append(all, Suggestion{c.Name, c.Summary})
 		}
 	default:
-		all = s.completeArgument(words, partial)
+		all = s.completeArgument(words, partial, asked)
 	}
+	return s.menu(all, partial)
+}
+
+// menu sorts what fits, and takes no more than the menu is given.
+func (s *Session) menu(all []Suggestion, partial string) []Suggestion {
+	partial = partial[strings.LastIndexAny(partial, " \t")+1:]
 	all = slices.DeleteFunc(all, func(x Suggestion) bool { return !strings.HasPrefix(x.Text, partial) })
 	if len(all) == 1 && all[0].Text == partial {
 		return nil
@@ -108,7 +117,7 @@ func (s *Session) Complete(before string, asked bool) []Suggestion {
 }
 
 // completeArgument lists the options or arguments of the command words[0].
-func (s *Session) completeArgument(words []string, partial string) []Suggestion {
+func (s *Session) completeArgument(words []string, partial string, asked bool) []Suggestion {
 	c := s.Command(words[0])
 	if c == nil {
 		return nil
@@ -136,9 +145,13 @@ func (s *Session) completeArgument(words []string, partial string) []Suggestion 
 			})
 			if o != nil {
 				i++
-				if i == len(words) {
-					return nil // a value of an option stands here
+				if i < len(words) {
+					continue
 				}
+				if asked && (o.Value == "FILE" || o.Value == "FOLDER") {
+					return s.files(partial)
+				}
+				return nil // a value of an option stands here
 			}
 			continue
 		}
@@ -157,6 +170,9 @@ func (s *Session) completeArgument(words []string, partial string) []Suggestion 
 		if lang.Quote(x.Text) == x.Text { // the menu cannot replace a word with blanks
 			all = append(all, x)
 		}
+	}
+	if asked && c.File != nil && c.File(n) {
+		all = append(all, s.files(partial)...)
 	}
 	return all
 }

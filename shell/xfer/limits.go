@@ -43,6 +43,12 @@ const (
 	// sweepEvery is how often files that wait for longer are looked for.
 	sweepEvery = 15 * time.Second
 
+	// staleAfter is after how long a file that was begun and never finished is removed when
+	// files are received in its folder again: no other program can still be writing it.
+	// maxTidied bounds the files that are looked at for that.
+	staleAfter = 24 * time.Hour
+	maxTidied  = 10_000
+
 	// waiting bounds the blocks that wait to be written.
 	waiting = 16
 

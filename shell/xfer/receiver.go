@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -117,8 +118,37 @@ func NewReceiver(cfg ReceiverConfig) (*Receiver, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Receiver{cfg: cfg, folder: folder, root: root, blocks: make(chan block, waiting), ctx: ctx, cancel: cancel, open: map[key]*transfer{}}
+	r.tidy()
 	r.wg.Go(r.run)
 	return r, nil
+}
+
+// What files are called until they are whole.
+const (
+	partBegins = ".juxta-xfer-"
+	partEnds   = ".part"
+)
+
+// tidy removes what transfers have left in the folder that were killed long ago. What cannot be
+// removed stays.
+func (r *Receiver) tidy() {
+	f, err := r.root.Open(".")
+	if err != nil {
+		return
+	}
+	defer func() { _ = f.Close() }()
+	entries, err := f.ReadDir(maxTidied)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), partBegins) || !strings.HasSuffix(e.Name(), partEnds) {
+			continue
+		}
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > staleAfter {
+			_ = r.root.Remove(e.Name())
+		}
+	}
 }
 
 // Folder returns where files go, as an absolute path.
@@ -249,7 +279,7 @@ func (r *Receiver) begin(from string, info Info) (*transfer, error) {
 	if r.total+info.Size > MaxTotal {
 		return nil, ErrFull
 	}
-	t := &transfer{from: from, info: info, part: ".juxta-xfer-" + rand.Text() + ".part",
+	t := &transfer{from: from, info: info, part: partBegins + rand.Text() + partEnds,
 		have: make([]uint64, (n+63)/64), blocks: n, left: n, begun: time.Now(), lastBlock: time.Now()}
 	if t.file, err = r.root.OpenFile(t.part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644); err != nil {
 		return nil, fmt.Errorf("xfer: %w", err)

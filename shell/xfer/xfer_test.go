@@ -375,3 +375,30 @@ func ExampleSend() {
 	fmt.Println(filepath.Base(f.Path), f.Info.User, f.Info.Size)
 	// Output: notes.txt ann 9
 }
+
+// TestTidy: what a killed transfer has left is removed after a day, and nothing else.
+func TestTidy(t *testing.T) {
+	dir := t.TempDir()
+	old := time.Now().Add(-25 * time.Hour)
+	for name, gone := range map[string]bool{".juxta-xfer-OLD.part": true, ".juxta-xfer-NEW.part": false, "mine.part": false, ".juxta-xfer-notes": false} {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if name != ".juxta-xfer-NEW.part" {
+			if err := os.Chtimes(file, old, old); err != nil {
+				t.Fatal(err)
+			}
+		}
+		defer func() {
+			if _, err := os.Stat(file); os.IsNotExist(err) != gone {
+				t.Errorf("%s: %v, want it gone: %v", name, err, gone)
+			}
+		}()
+	}
+	r, err := xfer.NewReceiver(xfer.ReceiverConfig{Folder: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+}
