@@ -50,6 +50,8 @@ func NewTmux(t testing.TB, columns, rows int, env []string, command ...string) *
 		"-f", "/dev/null", "new-session", "-d", "-x", strconv.Itoa(columns), "-y", strconv.Itoa(rows), "--",
 	}
 	m.must(append(args, command...)...)
+	// A server would outlive a test that is killed.
+	m.must("run-shell", "-b", fmt.Sprintf("while kill -0 %d; do sleep 1; done >/dev/null 2>&1; tmux -S %s kill-server", os.Getpid(), m.socket))
 	return m
 }
 
