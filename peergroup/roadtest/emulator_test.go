@@ -109,6 +109,7 @@ func TestRoadIsAsWideAsItSays(t *testing.T) {
 	const rate = 128 << 10
 	l := newLab(t, conditions{Rate: rate, Delay: 10 * time.Millisecond})
 	ann, bob := l.connect(l.listenTCP("bob", bobIP))
+	started := time.Now()
 	go func() {
 		b := make([]byte, 64<<10)
 		for {
@@ -118,6 +119,7 @@ func TestRoadIsAsWideAsItSays(t *testing.T) {
 		}
 	}()
 	b := make([]byte, 64<<10)
+	total := len(b)
 	if _, err := io.ReadFull(bob, b); err != nil { // it has begun
 		t.Fatal(err)
 	}
@@ -132,9 +134,11 @@ func TestRoadIsAsWideAsItSays(t *testing.T) {
 				break
 			}
 		}
+		total += n
 		got := float64(n) / time.Since(begun).Seconds() / rate
-		if got > 1.02 {
-			t.Errorf("TCP reaches %.2f of the rate", got)
+		// What a busy machine has held up comes later than it should, but not more of it in all.
+		if all := float64(total) / time.Since(started).Seconds() / rate; all > 1.02 {
+			t.Errorf("TCP reaches %.2f of the rate", all)
 		}
 		if best = max(best, got); best >= 0.85 {
 			break
