@@ -32,7 +32,7 @@ type attachment struct {
 
 // interruptHolds is how long Ctrl-C holds for a line that is about to run: it may
 // be pressed between Enter and the start of the command.
-const interruptHolds = 500 * time.Millisecond
+const interruptHolds = 10 * time.Second
 
 // interruptible is what Ctrl-C ends: the command that runs, or the one that begins
 // in a moment.
@@ -50,6 +50,13 @@ func (i *interruptible) interrupt() {
 		return
 	}
 	i.cancel()
+}
+
+// reading tells that the next line is about to be read, for which no Ctrl-C was meant so far.
+func (i *interruptible) reading() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.early = time.Time{}
 }
 
 // begin tells that a command runs which cancel ends, until end is called.
@@ -143,6 +150,7 @@ func (a *attachment) lines(ctx context.Context) {
 	}
 	for ctx.Err() == nil && !a.exited {
 		a.term.SetPrompt(a.prompt)
+		a.current.reading()
 		src, err := a.command(ctx)
 		if err != nil {
 			if !errors.Is(err, io.EOF) && ctx.Err() == nil {

@@ -371,6 +371,7 @@ func (p *program) lines(ctx context.Context) {
 	s := p.session
 	for ctx.Err() == nil && !s.Exited() {
 		p.term.SetPrompt(p.host.Prompt())
+		s.Reading()
 		src, err := p.command(ctx)
 		if err != nil {
 			if !errors.Is(err, io.EOF) && ctx.Err() == nil {

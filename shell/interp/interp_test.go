@@ -250,6 +250,11 @@ func TestTimeoutAndInterrupt(t *testing.T) {
 		}
 		errs.take()
 		s.Interrupt()
+		s.Reading()
+		if status := s.Run(t.Context(), "echo on"); status != StatusOK {
+			t.Errorf("interrupted before the line was read: status %d", status)
+		}
+		s.Interrupt()
 		time.Sleep(interruptHolds)
 		go func() {
 			time.Sleep(time.Minute)

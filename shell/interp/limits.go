@@ -23,8 +23,9 @@ const (
 	restrictedText = 64 << 10
 
 	// interruptHolds is how long Ctrl-C holds for a line that is about to run: it
-	// may be pressed between Enter and the start of the command.
-	interruptHolds = 500 * time.Millisecond
+	// may be pressed between Enter and the start of the command, which takes its time on a
+	// busy machine. See [Session.Reading].
+	interruptHolds = 10 * time.Second
 
 	// HistoryLines is how many lines the history keeps, in memory and on disk.
 	HistoryLines = 1000

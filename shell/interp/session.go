@@ -167,6 +167,14 @@ func (s *Session) Interrupt() bool {
 	return true
 }
 
+// Reading says that the next line is about to be read: a Ctrl-C that has met no command so far
+// was not meant for that line.
+func (s *Session) Reading() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.early = time.Time{}
+}
+
 // Run runs a text and returns the status of its last command. Incomplete text is
 // an error here; see [Incomplete].
 func (s *Session) Run(ctx context.Context, src string) int {
