@@ -1,8 +1,10 @@
 package routing
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 	"sync"
@@ -416,4 +418,24 @@ func TestWhatStrangersSayOfTheOriginator(t *testing.T) {
 		}
 		b.want(t, v, "y")
 	})
+}
+
+// TestLargeContent: large elements are told apart by their ends and their size.
+func TestLargeContent(t *testing.T) {
+	var s loops
+	s.seed = maphash.MakeSeed()
+	src, dest := numbered(1), numbered(2)
+	body := bytes.Repeat([]byte("0123456789abcdef"), 1000)
+	key := func(b []byte) uint64 { return s.key(src, dest, message.New(message.Bytes("", "b", b))) }
+	first := key(bytes.Clone(body))
+	if key(body) != first {
+		t.Error("the same content is another message")
+	}
+	for name, other := range map[string][]byte{
+		"beginning": append([]byte("x"), body[1:]...), "end": append(bytes.Clone(body[:len(body)-1]), 'x'), "shorter by a period": body[:len(body)-16],
+	} {
+		if key(other) == first {
+			t.Errorf("%s: not told apart", name)
+		}
+	}
 }

@@ -79,7 +79,11 @@ const (
 	// forgotten early. maxPasses is how often the same one is passed on.
 	loopMemory    = 10 * time.Second
 	maxLoopMemory = 8192
-	maxPasses     = 2
+
+	// loopSample is how much of the beginning and of the end of a large element is looked at
+	// for that, in octets, beside its size.
+	loopSample = 1 << 10
+	maxPasses  = 2
 
 	// maxNacks bounds the NACKs being sent, and nackAgain how often the same peer
 	// is told about the same destination, or believed about it.

@@ -132,7 +132,7 @@ func (c *Conn) connect(h *hello, peer id.Peer, proven bool) error {
 		if h.Juxta {
 			mode, window = reliable.Juxta, 0
 		}
-		c.rel = reliable.New(reliable.Config{Mode: mode, Send: c.send, Window: window, GiveUp: giveUp, Batch: c.most, Logger: s.log})
+		c.rel = reliable.New(reliable.Config{Mode: mode, Send: c.send, Window: window, GiveUp: giveUp, Batch: c.most, Through: c.through, Logger: s.log})
 	} else {
 		c.loose = newLoose()
 	}
@@ -167,6 +167,9 @@ func (c *Conn) send(ctx context.Context, m *message.Message) error {
 	}
 	return c.carry(ctx, m)
 }
+
+// through reports whether the stream goes through other peers, as far as is known.
+func (c *Conn) through() bool { return c.path.Direct() == nil }
 
 // most is how much of the stream goes into one message.
 func (c *Conn) most() int {

@@ -85,6 +85,11 @@ type Config struct {
 	// as JXSE has it.
 	GiveUp time.Duration
 
+	// Through reports whether messages go through other peers, and not over a link between
+	// the two: the window then grows to 1 MiB only, unless the way is long. It is called now
+	// and then, and must not wait. Nil means that they do not.
+	Through func() bool
+
 	// Batch returns how many octets of blocks a message may carry in mode Juxta, if there
 	// are several blocks; it is called for each message, and must not wait. Nil means 64 KiB.
 	Batch func() int

@@ -154,25 +154,31 @@ func TestAcksAreFew(t *testing.T) {
 	})
 }
 
-// TestWindowGrows on a long way with a fast reader, and only then.
+// TestWindowGrows on a long way with a fast reader, and only then; on a short one through
+// others less.
 func TestWindowGrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, c := range []struct {
 			name  string
 			cfg   Config
 			pause time.Duration
+			delay time.Duration
 			want  int
 		}{
-			{"fast", Config{}, 0, maxWindow},
-			{"slow", Config{}, 50 * time.Millisecond, startWindow},
-			{"fixed", Config{ReceiveBytes: 300000}, 0, 300000},
-			{"small", Config{ReceiveBytes: 1}, 0, firstWindow},
+			{"fast", Config{}, 0, 50 * time.Millisecond, maxWindow},
+			{"slow", Config{}, 50 * time.Millisecond, 50 * time.Millisecond, startWindow},
+			{"fixed", Config{ReceiveBytes: 300000}, 0, 50 * time.Millisecond, 300000},
+			{"small", Config{ReceiveBytes: 1}, 0, 50 * time.Millisecond, firstWindow},
+			{"short", Config{}, 0, time.Millisecond, maxWindow},
+			{"short, through others", Config{Through: func() bool { return true }}, 0, time.Millisecond, throughWindow},
+			{"long, through others", Config{Through: func() bool { return true }}, 0, 50 * time.Millisecond, maxWindow},
+			{"fixed, through others", Config{Through: func() bool { return true }, ReceiveBytes: 3 << 20}, 0, time.Millisecond, 3 << 20},
 		} {
 			c.cfg.Mode = Juxta
 			a, b, ab, ba := link(t, c.cfg, 1)
-			ab.delay, ba.delay = 50*time.Millisecond, 50*time.Millisecond
+			ab.delay, ba.delay = c.delay, c.delay
 			n := 100
-			if c.want == maxWindow {
+			if c.want >= throughWindow {
 				n = 700
 			}
 			var wg sync.WaitGroup

@@ -41,6 +41,12 @@ const (
 	startWindow = 256 << 10
 	maxWindow   = 4 << 20
 
+	// throughWindow is what it grows to where others pass everything on and round trips
+	// are shorter than quickTrip: what lies on their way in more memory than the processor's
+	// cache has is copied more slowly, and adds nothing.
+	throughWindow = 1 << 20
+	quickTrip     = 20 * time.Millisecond
+
 	// maxListed bounds the numbers that are read of one acknowledgement, and
 	// maxRanges the ranges that are written into one.
 	maxListed = 256

@@ -20,6 +20,7 @@ type receiver struct {
 
 	// The window of mode Juxta, in octets of the flow; mode Java only bounds cost.
 	window   int
+	through  func() bool // see Config.Through
 	grow     bool
 	consumed uint64 // offset behind what the reader has taken
 	arrived  uint64 // offset behind what came whole
@@ -51,7 +52,7 @@ type inBlock struct {
 }
 
 func newReceiver(cfg Config) receiver {
-	r := receiver{mode: cfg.Mode, giveUp: cfg.GiveUp, window: cfg.ReceiveBytes, ackBy: never, lastAck: -reAck, hole: never, granted: firstWindow}
+	r := receiver{mode: cfg.Mode, giveUp: cfg.GiveUp, window: cfg.ReceiveBytes, ackBy: never, lastAck: -reAck, hole: never, granted: firstWindow, through: cfg.Through}
 	switch {
 	case r.mode == Java && r.window <= 0:
 		r.window = heldJava
@@ -207,9 +208,17 @@ func (r *receiver) consider(now time.Duration) {
 		return
 	}
 	if r.trip != 0 && now-r.lapAt <= 2*r.trip {
-		r.window = min(2*r.window, maxWindow)
+		r.window = max(r.window, min(2*r.window, r.most()))
 	}
 	r.lap, r.lapAt = r.consumed, now
+}
+
+// most is how large the window may get by itself.
+func (r *receiver) most() int {
+	if r.through != nil && r.trip < quickTrip && r.through() {
+		return throughWindow
+	}
+	return maxWindow
 }
 
 // due reports whether an acknowledgement must go now.
