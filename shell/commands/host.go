@@ -113,9 +113,9 @@ func (h *Host) Commands() []*interp.Command {
 	return all
 }
 
-// paged are the commands that end by themselves and may print more than a screen has rows for.
+// paged are the commands that end by themselves, ask nothing, and may print more than a screen has rows for.
 var paged = [...]string{
-	"status", "identity", "peers", "groups", "search", "info", "dumpcm", "rdvstatus", "metrics", "limits", "peerinfo", "route", "why", "map",
+	"status", "peers", "groups", "search", "info", "dumpcm", "rdvstatus", "metrics", "limits", "peerinfo", "route", "why", "map",
 	"transports", "relaystatus", "who", "find", "env", "cat", "grep", "where", "select", "sort", "count", "first", "last",
 	"history", "alias", "help", "man",
 }
