@@ -53,7 +53,7 @@ func userName() string {
 
 // startPeer starts the peer of an explicit home, or of the first profile that no
 // other shell uses. note says that it was not the first.
-func startPeer(ctx context.Context, program string, o *options) (peer *peergroup.Peer, note string, err error) {
+func startPeer(ctx context.Context, o *options) (peer *peergroup.Peer, note string, err error) {
 	cfg := o.peer
 	named := cfg.Name != ""
 	if !named {
@@ -84,7 +84,7 @@ func startPeer(ctx context.Context, program string, o *options) (peer *peergroup
 			continue
 		}
 		if err == nil && n > 1 {
-			note = fmt.Sprintf("another %s uses %s, so this one is %s in %s", program, inHome(first), cfg.Name, inHome(cfg.Home))
+			note = fmt.Sprintf("another peer uses %s, so this one is %s in %s", inHome(first), cfg.Name, inHome(cfg.Home))
 		}
 		return peer, note, err
 	}

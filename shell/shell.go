@@ -143,7 +143,7 @@ func (p *program) run(ctx context.Context) int {
 	p.peer.Logger = p.logger()
 	p.peer.Passphrase = p.passphrase(ctx)
 
-	peer, note, err := startPeer(context.WithoutCancel(ctx), p.own.Program, &p.options)
+	peer, note, err := startPeer(context.WithoutCancel(ctx), &p.options)
 	if err != nil {
 		return p.fail(interp.StatusStart, interp.CodeStart, whyNot(err))
 	}

@@ -174,7 +174,7 @@ func TestHomeInUse(t *testing.T) {
 	var errs bytes.Buffer
 	second.Stderr = &errs
 	got, err := second.Output()
-	if err != nil || string(got) != "home: "+home+"-2\n" || !strings.Contains(errs.String(), "another juxta uses "+home) {
+	if err != nil || string(got) != "home: "+home+"-2\n" || !strings.Contains(errs.String(), "another peer uses "+home) {
 		t.Errorf("default home: %q, %q, %v", got, errs.String(), err)
 	}
 }
