@@ -189,7 +189,9 @@ func (p *program) handleSignals(cancel context.CancelFunc) (stop func()) {
 				return
 			case s := <-signals:
 				if s == os.Interrupt && p.interactive {
-					p.interrupt()
+					if !p.term.Reading() { // or it came late: the command that it was for has ended
+						p.interrupt()
+					}
 					_, _ = io.WriteString(p.term, "\n") // the terminal has shown ^C
 					continue
 				}

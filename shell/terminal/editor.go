@@ -109,6 +109,7 @@ func (ed *editor) readLine(ctx context.Context, answer bool) (string, error) {
 		ed.screen.end()
 		switch ed.keys.ended() {
 		case endRestart:
+			ed.keys.reading.Store(true)
 			continue
 		case endAbort:
 			return "", ctx.Err()
@@ -124,6 +125,8 @@ func (ed *editor) readLine(ctx context.Context, answer bool) (string, error) {
 func (ed *editor) ReadSecret(ctx context.Context, question string) (string, error) {
 	return ed.keys.readSecret(ctx, question)
 }
+
+func (ed *editor) Reading() bool { return ed.keys.reading.Load() }
 
 func (ed *editor) Write(p []byte) (int, error) {
 	ed.screen.Print(p)

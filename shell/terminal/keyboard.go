@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/c-bata/go-prompt"
 )
@@ -30,6 +31,8 @@ type keyboard struct {
 	screen  *screen
 	history func() []string
 
+	reading atomic.Bool // see Terminal.Reading
+
 	mu       sync.Mutex
 	split    splitter
 	private  [][]byte // keys of this package, before all others
@@ -53,6 +56,7 @@ var _ prompt.ConsoleParser = (*keyboard)(nil)
 
 // newLine forgets what belonged to the line before.
 func (k *keyboard) newLine(answer bool) {
+	k.reading.Store(true)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.answer = answer
@@ -80,7 +84,10 @@ func (k *keyboard) Setup() error {
 }
 
 // TearDown implements prompt.ConsoleParser.
-func (k *keyboard) TearDown() error { return k.tty.restore() }
+func (k *keyboard) TearDown() error {
+	k.reading.Store(false) // before the terminal makes signals of keys again
+	return k.tty.restore()
+}
 
 // GetWinSize implements prompt.ConsoleParser. The height is invented; see
 // assumedRows.

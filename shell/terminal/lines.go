@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // lines reads plain lines. A goroutine reads ahead by one line, so that waiting
@@ -17,6 +18,8 @@ type lines struct {
 
 	mu   sync.Mutex // guards the fields below, and writes
 	text string
+
+	reading atomic.Bool
 
 	start sync.Once
 	read  func() // reads the lines
@@ -54,6 +57,8 @@ func Lines(in io.Reader, out io.Writer, prompt bool) Terminal {
 
 func (l *lines) ReadLine(ctx context.Context) (string, error) {
 	l.start.Do(func() { go l.read() })
+	l.reading.Store(true)
+	defer l.reading.Store(false)
 	if l.prompt {
 		l.mu.Lock()
 		_, _ = io.WriteString(l.out, l.text)
@@ -89,6 +94,8 @@ func (l *lines) SetPrompt(prompt string) {
 	defer l.mu.Unlock()
 	l.text = prompt
 }
+
+func (l *lines) Reading() bool { return l.reading.Load() }
 
 func (l *lines) SetCompleter(Completer) {}
 func (l *lines) Width() int             { return 0 }

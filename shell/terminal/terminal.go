@@ -42,6 +42,9 @@ type Terminal interface {
 	// ErrNoTerminal if that cannot be done.
 	ReadSecret(ctx context.Context, prompt string) (string, error)
 
+	// Reading reports whether a line is being read, so that Ctrl-C is for nobody but its editor.
+	Reading() bool
+
 	// Write prints whole lines: above the prompt if one is shown.
 	io.Writer
 
