@@ -219,6 +219,7 @@ func TestBroadcastOnLoopback(t *testing.T) {
 		rb.want(t, body)
 		ra.want(t, body) // one's own come back too; the endpoint knows them
 	}
+	eventually(t, "a has counted the last one, too", func() bool { return a.Stats().Received >= 3 })
 	if s := a.Stats(); s.Sent != 3 || s.Received != 3 || s.DroppedMalformed+s.Foreign+s.DroppedOverRate+s.Unsent+s.FailedReads != 0 || s.Interfaces != 1 {
 		t.Errorf("%+v", s)
 	}
