@@ -53,6 +53,10 @@ const (
 	minSlab = 2 << 10
 	maxSlab = 32 << 10
 
+	// chunkSize is how much is read at once of a connection that is encrypted: two
+	// messages with bodies of 64 KiB are nearly there.
+	chunkSize = 128 << 10
+
 	// maxShared is the size of a message up to which it shares a slab with others.
 	// The body of a longer one is read to where it stays.
 	maxShared = 8 << 10

@@ -92,6 +92,15 @@ type patient struct {
 
 // Read implements io.Reader.
 func (p *patient) Read(b []byte) (int, error) {
+	p.arm()
+	if p.socket != nil {
+		return p.socket.read(b)
+	}
+	return p.c.Read(b)
+}
+
+// arm sets the deadline of the next read.
+func (p *patient) arm() {
 	switch {
 	case p.inside:
 		now := time.Now()
@@ -108,10 +117,40 @@ func (p *patient) Read(b []byte) (int, error) {
 		_ = p.c.SetReadDeadline(time.Time{})
 		p.armed = false
 	}
-	if p.socket != nil {
-		return p.socket.read(b)
+}
+
+// chunk is octets of a connection that were read before they were asked for.
+type chunk [chunkSize]byte
+
+// chunks holds chunks between reads: a link at rest has none.
+var chunks = sync.Pool{New: func() any { return new(chunk) }}
+
+// ahead reads as much of a connection as has come, for somebody who asks for little at a
+// time, as TLS does. It holds memory only as long as something in it is left.
+type ahead struct {
+	in   *patient
+	got  *chunk // nil if nothing is left
+	r, w int    // what is left lies between
+}
+
+// Read implements io.Reader.
+func (a *ahead) Read(b []byte) (n int, err error) {
+	if a.got == nil {
+		if a.in.socket == nil || len(b) == 0 {
+			return a.in.Read(b)
+		}
+		a.in.arm()
+		if a.got, a.w, err = a.in.socket.readChunk(); err != nil {
+			return 0, err
+		}
+		a.r = 0
 	}
-	return p.c.Read(b)
+	n = copy(b, a.got[a.r:a.w])
+	if a.r += n; a.r == a.w {
+		chunks.Put(a.got)
+		a.got = nil
+	}
+	return n, nil
 }
 
 // inbox takes messages out of what comes over a connection. It reads into slabs,

@@ -53,7 +53,7 @@ func (l *link) secure(proto string) error {
 			return identity.VerifyPeer(keyPeer(cert), cert)
 		},
 	}
-	l.wire = &wire{Conn: l.c, l: l, in: l.in, under: l.br, client: l.dialed}
+	l.wire = &wire{Conn: l.c, l: l, in: ahead{in: l.in}, under: l.br, client: l.dialed}
 	if l.tls = tls.Server(l.wire, cfg); l.dialed {
 		l.tls = tls.Client(l.wire, cfg)
 	}
@@ -87,7 +87,7 @@ func keyPeer(cert *x509.Certificate) id.Peer {
 type wire struct {
 	net.Conn
 	l      *link
-	in     *patient
+	in     ahead
 	under  *bufio.Reader // over in; holds what came behind the welcome; nil when it has been read
 	client bool          // has not heard from the server yet
 	open   bool          // the handshake of the link is over

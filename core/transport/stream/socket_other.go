@@ -10,3 +10,5 @@ type socket struct{}
 func newSocket(net.Conn) *socket { return nil }
 
 func (*socket) read([]byte) (int, error) { return 0, nil }
+
+func (*socket) readChunk() (*chunk, int, error) { return nil, 0, nil }

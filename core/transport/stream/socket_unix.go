@@ -16,7 +16,8 @@ import (
 type socket struct {
 	raw syscall.RawConn
 	f   func(fd uintptr) bool // try, made once
-	b   []byte
+	b   []byte                // to read to; nil if a chunk is to be taken when something is there
+	got *chunk
 	n   int
 	err error
 }
@@ -38,11 +39,21 @@ func newSocket(c net.Conn) *socket {
 
 // try reads, and reports false if nothing has come.
 func (s *socket) try(fd uintptr) bool {
+	b := s.b
+	if b == nil {
+		s.got = chunks.Get().(*chunk)
+		b = s.got[:]
+	}
 	for {
-		if s.n, s.err = readQuiet(fd, s.b); s.err != unix.EINTR {
-			return s.err != unix.EAGAIN
+		if s.n, s.err = readQuiet(fd, b); s.err != unix.EINTR {
+			break
 		}
 	}
+	if s.n <= 0 && s.got != nil {
+		chunks.Put(s.got)
+		s.got = nil
+	}
+	return s.err != unix.EAGAIN
 }
 
 // read waits as the deadline of the connection allows.
@@ -50,9 +61,24 @@ func (s *socket) read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
-	s.b, s.n, s.err = b, 0, nil
-	err := s.raw.Read(s.f)
+	s.b = b
+	n, err := s.wait()
 	s.b = nil
+	return n, err
+}
+
+// readChunk waits as read does, and holds memory only when something is there. The
+// caller gives the chunk back.
+func (s *socket) readChunk() (*chunk, int, error) {
+	n, err := s.wait()
+	c := s.got
+	s.got = nil
+	return c, n, err
+}
+
+func (s *socket) wait() (int, error) {
+	s.n, s.err = 0, nil
+	err := s.raw.Read(s.f)
 	switch {
 	case err != nil: // of package net, as its own Read returns it
 		return 0, err
