@@ -152,8 +152,58 @@ func (m *Message) AppendWith(b []byte, tail Tail) ([]byte, error) {
 	return append(out, tail.raw...), nil
 }
 
+// AppendAround is [Message.AppendWith] but for one body of least octets or more, which
+// belongs at out[at:]: for who can write it without a copy. The body is the element's
+// own. It is nil if there is none of that size, or the elements are encoded already.
+func (m *Message) AppendAround(b []byte, tail Tail, least int) (out, body []byte, at int, err error) {
+	large := -1
+	if m.fixed == nil {
+		large = slices.IndexFunc(m.elems, func(e Element) bool { return len(e.Body) >= least && e.Signature == nil })
+	}
+	if large < 0 {
+		out, err = m.AppendWith(b, tail)
+		return out, nil, len(out), err
+	}
+	var arr [8]string
+	spaces := m.namespaces(arr[:0])
+	if out, err = m.appendFront(b, spaces, tail.n); err != nil {
+		return b, nil, 0, err
+	}
+	for i := range m.elems {
+		e := &m.elems[i]
+		if i == large {
+			if out, err = e.appendHead(out, spaces); err == nil {
+				at, body = len(out), e.Body
+			}
+		} else {
+			out, err = e.appendTo(out, spaces)
+		}
+		if err != nil {
+			return b, nil, 0, err
+		}
+	}
+	return append(out, tail.raw...), body, at, nil
+}
+
 // appendElements appends the message but for a tail of that many elements.
 func (m *Message) appendElements(b []byte, spaces []string, tail int) ([]byte, error) {
+	out, err := m.appendFront(b, spaces, tail)
+	if err != nil {
+		return b, err
+	}
+	if m.fixed != nil && len(spaces) == len(m.fixed.spaces) {
+		return append(out, m.fixed.raw...), nil
+	}
+	for i := range m.elems {
+		if out, err = m.elems[i].appendTo(out, spaces); err != nil {
+			return b, err
+		}
+	}
+	return out, nil
+}
+
+// appendFront appends what stands before the elements.
+func (m *Message) appendFront(b []byte, spaces []string, tail int) ([]byte, error) {
 	count := len(m.elems) + tail
 	if count > MaxElements || len(spaces) > MaxNamespaces {
 		return b, fmt.Errorf("message: %w: %d elements, %d namespaces", ErrTooLarge, count, len(spaces))
@@ -167,17 +217,7 @@ func (m *Message) appendElements(b []byte, spaces []string, tail int) ([]byte, e
 		}
 		out = appendString(out, ns)
 	}
-	out = binary.BigEndian.AppendUint16(out, uint16(count))
-	if m.fixed != nil && len(spaces) == len(m.fixed.spaces) {
-		return append(out, m.fixed.raw...), nil
-	}
-	var err error
-	for i := range m.elems {
-		if out, err = m.elems[i].appendTo(out, spaces); err != nil {
-			return b, err
-		}
-	}
-	return out, nil
+	return binary.BigEndian.AppendUint16(out, uint16(count)), nil
 }
 
 // MarshalBinary implements [encoding.BinaryMarshaler]; see [Message.AppendTo].
@@ -186,6 +226,21 @@ func (m *Message) MarshalBinary() ([]byte, error) {
 }
 
 func (e *Element) appendTo(b []byte, spaces []string) ([]byte, error) {
+	b, err := e.appendHead(b, spaces)
+	if err != nil {
+		return b, err
+	}
+	b = append(b, e.Body...)
+	if e.Signature != nil {
+		sig := *e.Signature
+		sig.Namespace = e.Namespace
+		return sig.appendTo(b, spaces)
+	}
+	return b, nil
+}
+
+// appendHead appends what stands before the body.
+func (e *Element) appendHead(b []byte, spaces []string) ([]byte, error) {
 	if len(e.Name) > MaxName || len(e.Type) > MaxType || uint64(len(e.Body)) > 1<<31-1 {
 		return b, fmt.Errorf("message: %w: element %q", ErrTooLarge, clip(e.Name))
 	}
@@ -205,14 +260,7 @@ func (e *Element) appendTo(b []byte, spaces []string) ([]byte, error) {
 	if flags&flagType != 0 {
 		b = appendString(b, e.Type)
 	}
-	b = binary.BigEndian.AppendUint32(b, uint32(len(e.Body)))
-	b = append(b, e.Body...)
-	if e.Signature != nil {
-		sig := *e.Signature
-		sig.Namespace = e.Namespace
-		return sig.appendTo(b, spaces)
-	}
-	return b, nil
+	return binary.BigEndian.AppendUint32(b, uint32(len(e.Body))), nil
 }
 
 // namespaces appends those to declare: the ones of the decoded original, then

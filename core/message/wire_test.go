@@ -377,3 +377,58 @@ func TestUnfix(t *testing.T) {
 		}
 	}
 }
+
+// TestAppendAround: with the body in its place it is what AppendWith gives.
+func TestAppendAround(t *testing.T) {
+	const least = 100
+	long, longer := bytes.Repeat([]byte("long "), 50), bytes.Repeat([]byte("longer "), 50)
+	signed := message.Bytes("jxta", "signed", long)
+	signed.Signature = &message.Element{Name: "signature", Body: []byte("who knows")}
+	tail, err := message.AppendTail(nil, message.Bytes(message.Platform, "tail", []byte("end")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := message.Bytes("ns", "short", []byte("few"))
+	for name, tt := range map[string]struct {
+		elems []message.Element
+		body  []byte
+		fixed bool
+	}{
+		"none long":           {elems: []message.Element{short, message.Bytes("", "other", nil)}},
+		"no elements":         {},
+		"first":               {elems: []message.Element{message.Bytes("ns", "long", long), short}, body: long},
+		"last, of two spaces": {elems: []message.Element{short, message.Bytes("other", "long", long)}, body: long},
+		"two":                 {elems: []message.Element{message.Bytes("", "a", longer), short, message.Bytes("", "b", long)}, body: longer},
+		"a signed one":        {elems: []message.Element{short, signed}},
+		"behind a signed one": {elems: []message.Element{signed, message.Bytes("ns", "long", longer)}, body: longer},
+		"encoded already":     {elems: []message.Element{message.Bytes("", "a", longer)}, fixed: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := message.New(tt.elems...)
+			if tt.fixed {
+				if err := m.Fix(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := []byte("before")
+			want, err := m.AppendWith(before, tail)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, body, at, err := m.AppendAround(before, tail, least)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(body, tt.body) {
+				t.Errorf("left out %q, want %q", body, tt.body)
+			}
+			if got := slices.Concat(out[:at], body, out[at:]); !bytes.Equal(got, want) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+	bad := message.New(message.Bytes("", "long", long), message.Bytes("", strings.Repeat("n", message.MaxName+1), nil))
+	if _, _, _, err := bad.AppendAround(nil, tail, least); !errors.Is(err, message.ErrTooLarge) {
+		t.Errorf("a name of too many octets: %v", err)
+	}
+}

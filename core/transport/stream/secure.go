@@ -10,6 +10,7 @@ import (
 
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/identity"
+	"github.com/juxta-p2p/juxta/core/transport/framing"
 )
 
 // What the sides agree on in the TLS handshake (ALPN): that JXTA follows; and after
@@ -141,11 +142,15 @@ func (w *wire) Write(b []byte) (int, error) {
 
 // encrypt hands octets to TLS, which leaves its records in l.sealed. The caller is
 // the writer.
-func (l *link) encrypt(b []byte) error {
+func (l *link) encrypt(parts ...[]byte) (err error) {
 	l.mu.Lock()
 	l.sealing = true
 	l.mu.Unlock()
-	_, err := l.tls.Write(b)
+	for _, b := range parts {
+		if len(b) > 0 && err == nil {
+			_, err = l.tls.Write(b)
+		}
+	}
 	l.mu.Lock()
 	l.sealing = false
 	l.mu.Unlock()
@@ -157,16 +162,32 @@ func (l *link) seal(f *frames) *frames {
 	err := l.encrypt(f.b)
 	n := f.n
 	f.free()
+	return l.takeSealed(n, err)
+}
+
+// sealAround encrypts a large message, of which the body is not copied before: the
+// processor would fetch it from its slower memory twice.
+func (l *link) sealAround(o *outgoing) (f *frames, bad error) {
+	around := framesPool.Get().(*frames)
+	defer around.free()
+	b, body, at, bad := o.msg.AppendAround(framing.AppendHeader(around.b, o.size), o.tail, minAround/2)
+	if bad == nil {
+		around.b = b
+		bad = o.took(len(b) + len(body))
+	}
+	if bad != nil {
+		return nil, bad
+	}
+	return l.takeSealed(1, l.encrypt(b[:at], body, b[at:])), nil
+}
+
+// takeSealed returns what is encrypted, which is n messages, or nil if that failed.
+func (l *link) takeSealed(n int, err error) *frames {
 	if err != nil {
 		l.s.stats.lost.Add(uint64(n))
 		l.fail(reason(err))
 		return nil
 	}
-	return l.takeSealed(n)
-}
-
-// takeSealed returns what is encrypted, which is n messages.
-func (l *link) takeSealed(n int) *frames {
 	l.mu.Lock()
 	f := l.sealed
 	l.sealed, l.answers = nil, 0

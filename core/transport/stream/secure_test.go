@@ -18,6 +18,7 @@ import (
 	"github.com/juxta-p2p/juxta/core/endpoint"
 	"github.com/juxta-p2p/juxta/core/id"
 	"github.com/juxta-p2p/juxta/core/identity"
+	"github.com/juxta-p2p/juxta/core/message"
 	"github.com/juxta-p2p/juxta/core/transport/framing"
 )
 
@@ -449,6 +450,54 @@ func TestPartialWrites(t *testing.T) {
 	for i := range 10 * len(sizes) {
 		if got := next(t, to.bodies); !bytes.Equal(got, body(i, sizes[i%len(sizes)])) {
 			t.Fatalf("message %d is damaged or another one", i)
+		}
+	}
+}
+
+// TestLargeMessages: large messages are encrypted where they are, and stay in order
+// with others, also where they are passed on; one that cannot be encoded is refused, and
+// nothing of it is sent.
+func TestLargeMessages(t *testing.T) {
+	from, to := proven(t), proven(t)
+	l, _ := meet(t, from, to, at("h:1"))
+	sizes := []int{10, minAround, 70000, 2 * minAround, 1, 70000, 70000, 3 * maxQueued, 2000}
+	const rounds = 5
+	fill := func(m *message.Message, n int) *message.Message {
+		e, _ := m.Get("", "data")
+		for i := range e.Body {
+			e.Body[i] = byte(n + i>>8)
+		}
+		return m
+	}
+	go func() {
+		for n := range rounds * len(sizes) {
+			msg, tail := flowing(1, n, sizes[n%len(sizes)])
+			fill(msg, n)
+			if n%2 == 0 {
+				tail = tail.ForPassing()
+			}
+			if err := l.(endpoint.MessageSender).SendMessage(context.Background(), msg, tail); err != nil {
+				t.Error(err)
+			}
+			fill(msg, -1) // the memory is the sender's again
+			if n%len(sizes) == 2 {
+				bad := message.New(message.Bytes("", "data", make([]byte, 70000)), message.Bytes("", strings.Repeat("n", message.MaxName+1), nil))
+				if err := l.(endpoint.MessageSender).SendMessage(context.Background(), bad, tail); !errors.Is(err, message.ErrTooLarge) {
+					t.Errorf("a name of too many octets: %v", err)
+				}
+			}
+		}
+	}()
+	for n := range rounds * len(sizes) {
+		m, err := message.Decode(next(t, to.bodies))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, _ := flowing(1, n, sizes[n%len(sizes)])
+		for e := range fill(want, n).All() {
+			if got, _ := m.Get(e.Namespace, e.Name); !bytes.Equal(got.Body, e.Body) {
+				t.Fatalf("element %q of message %d is damaged or another one's", e.Name, n)
+			}
 		}
 	}
 }

@@ -30,14 +30,22 @@ func (o *outgoing) addTo(f *frames) error {
 	}
 	start := len(f.b)
 	b, err := o.msg.AppendWith(framing.AppendHeader(f.b, o.size), o.tail)
-	if err == nil && len(b)-start != framing.HeaderSize+o.size {
-		err = fmt.Errorf("stream: a message of %d octets took %d", o.size, len(b)-start-framing.HeaderSize)
+	if err == nil {
+		err = o.took(len(b) - start)
 	}
 	if err != nil {
 		return err
 	}
 	f.b = b
 	f.n++
+	return nil
+}
+
+// took checks how many octets the frame of the message has.
+func (o *outgoing) took(octets int) error {
+	if octets != framing.HeaderSize+o.size {
+		return fmt.Errorf("stream: a message of %d octets took %d", o.size, octets-framing.HeaderSize)
+	}
 	return nil
 }
 
@@ -86,7 +94,6 @@ func (l *link) send(ctx context.Context, o outgoing) error {
 		case o.tail.Many() && o.size <= maxSmall && l.s.spread.collects(now, o.msg):
 			delay = true
 		case l.paced != nil && o.size > minBatch:
-		case o.tail.Passing() && o.size > maxSmall:
 		case o.tail.Many() || o.size > maxSmall || since > burstGap || l.heard.Load(): // what answers is not one of a burst
 			l.writing = true
 			l.heard.Store(false)
@@ -148,19 +155,19 @@ func (l *link) writeNow(now time.Time, o *outgoing) error {
 	return bad
 }
 
-// writeOne writes of one message what the connection takes at once. rest is what was not written,
+// writeOne writes of one message what the connection takes at once: nothing of a large
+// one that is passed on, of which the caller is to read the next. rest is what was not written,
 // nil if nothing; it does not share memory with the message. bad is what is wrong
 // with the message, of which nothing was written then.
 func (l *link) writeOne(o *outgoing) (rest *frames, bad, err error) {
-	f := framesPool.Get().(*frames)
-	if bad = o.addTo(f); bad != nil {
-		f.free()
+	f, bad := l.frame(o)
+	switch {
+	case bad != nil:
 		return nil, bad, nil
-	}
-	if l.tls != nil {
-		if f = l.seal(f); f == nil {
-			return nil, nil, net.ErrClosed
-		}
+	case f == nil:
+		return nil, nil, net.ErrClosed
+	case o.tail.Passing() && o.size > maxSmall:
+		return f, nil, nil
 	}
 	var n int
 	if l.once != nil {
@@ -174,6 +181,23 @@ func (l *link) writeOne(o *outgoing) (rest *frames, bad, err error) {
 	}
 	f.wrote(n)
 	return f, nil, err
+}
+
+// frame makes of one message what goes over the connection; nil if it failed and is
+// closed. bad is what is wrong with the message.
+func (l *link) frame(o *outgoing) (f *frames, bad error) {
+	if l.tls != nil && o.msg != nil && o.size >= minAround {
+		return l.sealAround(o)
+	}
+	f = framesPool.Get().(*frames)
+	if bad = o.addTo(f); bad != nil {
+		f.free()
+		return nil, bad
+	}
+	if l.tls != nil {
+		f = l.seal(f)
+	}
+	return f, nil
 }
 
 // flush writes f, if any, and then what queued up, until nothing is left.
