@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -128,7 +129,13 @@ func TestSocketLossesFromJava(t *testing.T) {
 	slow(t)
 	x, dialled, _, served, _ := lossyStreams(t)
 	x.toGo.rule(chance(5, lossyShare, 0))
-	const octets = 20_000_000
+	octets := int64(20_000_000) // 200 MB take eleven minutes
+	if s := os.Getenv("JUXTA_LOSS_OCTETS"); s != "" {
+		var err error
+		if octets, err = strconv.ParseInt(s, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
 	write := served.start("sockwrite", fmt.Sprintf("octets=%d", octets))
 	begin := time.Now()
 	p := newPattern(1, octets)
