@@ -65,8 +65,8 @@ const (
 	// others, to be written with them.
 	maxSmall = 8 << 10
 
-	// minAround is the size of a message from which its largest body is encrypted where
-	// it is. A smaller one is copied to the rest, which saves a record.
+	// minAround is the size of a message from which a body of at least half of that is
+	// encrypted where it is. A smaller one is copied to the rest, which saves a record.
 	minAround = 32 << 10
 
 	// maxPooled bounds the write buffers kept for reuse: a full queue fits.
